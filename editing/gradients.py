@@ -1,0 +1,52 @@
+"""Rows of the Jacobian of the heads (paper, Eq. 2), in closed form.
+
+Knows nothing about masks or steps. For a head with two linear layers the row of a class is
+W1^T diag(leaky') W2^T v, so no autograd graph is built; a test holds it against autograd.
+"""
+
+import torch
+from torch import Tensor
+
+from editing.scoring import NEGATIVE_SLOPE, StackedHeads, class_logits, hidden_activations
+from editing.shapes import expect_shape
+
+
+def combined_rows(heads: StackedHeads, latents: Tensor, weights: Tensor) -> Tensor:
+    """Rows [N, A, C]: for each attribute the sum over classes of weights [N, A, K] times d logit_k.
+
+    latents: [N, C]. With one-hot weights these are the logit rows of the Jacobian.
+    """
+    samples = latents.shape[0]
+    expect_shape("weights", weights, (samples, *heads.class_bias.shape))
+    active = hidden_activations(heads, latents) > 0
+    slope = torch.where(active, 1.0, NEGATIVE_SLOPE).to(latents.dtype)  # [N, A, U]
+    backward = torch.einsum("nak,aku->nau", weights, heads.class_weight) * slope
+    return torch.einsum("nau,auc->nac", backward, heads.hidden_weight)
+
+
+def jacobian(heads: StackedHeads, latents: Tensor) -> Tensor:
+    """All logit rows [N, A, K, C] of latents [N, C]; zero rows for absent classes."""
+    samples = latents.shape[0]
+    attributes, classes = heads.class_bias.shape
+    one_hot = torch.eye(classes, device=latents.device, dtype=latents.dtype)
+    rows = [
+        combined_rows(heads, latents, one_hot[k].expand(samples, attributes, classes))
+        for k in range(classes)
+    ]
+    return torch.stack(rows, dim=2)
+
+
+def log_odds_rows(heads: StackedHeads, latents: Tensor, targets: Tensor) -> Tensor:
+    """Gradients [N, A, C] of log(p / (1 - p)) of one class per attribute, targets [N, A].
+
+    grad logit_j - sum over k != j of q_k grad logit_k, where q is the softmax over the other
+    classes. It is parallel to the gradient of the probability (released code) and, for a binary
+    attribute, equal to the signed gradient of its logit (paper, Eq. 2); unlike the probability
+    it does not vanish when the head saturates.
+    """
+    expect_shape("targets", targets, (latents.shape[0], heads.num_attributes))
+    logits = class_logits(heads, latents)  # [N, A, K]
+    chosen = targets.unsqueeze(2)
+    others = logits.scatter(2, chosen, -torch.inf).softmax(dim=2)  # zero at the target
+    weights = (-others).scatter(2, chosen, 1.0)
+    return combined_rows(heads, latents, weights)

@@ -1,0 +1,118 @@
+"""Attribute classifiers on latents: two fully connected layers each (paper, section 4.1).
+
+Knows nothing about attribute names, files or images: attributes and classes are indices.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from editing.errors import ShapeError
+from editing.shapes import expect_shape
+
+NEGATIVE_SLOPE = 0.1  # of the leaky ReLU; released GradCtrl code, class Classifier
+
+
+@dataclass(frozen=True)
+class Head:
+    """The classifier of one attribute.
+
+    A binary attribute has one logit, d_k = 1 (paper, Eq. 2): positive means its second class.
+    A multi-class attribute has one logit per class.
+    """
+
+    hidden_weight: Tensor  # [U, C]
+    hidden_bias: Tensor  # [U]
+    class_weight: Tensor  # [d_k, U]
+    class_bias: Tensor  # [d_k]
+
+    @property
+    def num_classes(self) -> int:
+        """Two for a single logit, else one per logit."""
+        return max(2, self.class_weight.shape[0])
+
+
+@dataclass(frozen=True)
+class StackedHeads:
+    """All attributes of a model as one batch of classifiers.
+
+    Binary heads get a constant zero logit for their first class, so that softmax over the two
+    equals the sigmoid of the one. Absent classes have a bias of -inf: their probability is 0.
+    """
+
+    hidden_weight: Tensor  # [A, U, C]
+    hidden_bias: Tensor  # [A, U]
+    class_weight: Tensor  # [A, K, U]
+    class_bias: Tensor  # [A, K]
+
+    @property
+    def num_attributes(self) -> int:
+        """A, the number of attributes."""
+        return self.hidden_weight.shape[0]
+
+    @property
+    def num_channels(self) -> int:
+        """C, the number of channels of the latents these heads read."""
+        return self.hidden_weight.shape[2]
+
+    def to(self, device: torch.device | str, dtype: torch.dtype) -> "StackedHeads":
+        """The same heads on another device, in another dtype."""
+        return StackedHeads(
+            *(
+                tensor.to(device, dtype)
+                for tensor in (
+                    self.hidden_weight,
+                    self.hidden_bias,
+                    self.class_weight,
+                    self.class_bias,
+                )
+            )
+        )
+
+
+def stack_heads(heads: Sequence[Head]) -> StackedHeads:
+    """One batch of classifiers, padded to the widest head; raises ShapeError if C differs."""
+    if not heads:
+        raise ShapeError("heads: expected at least one head, got none")
+    channels = heads[0].hidden_weight.shape[1]
+    width = max(head.hidden_weight.shape[0] for head in heads)
+    classes = max(head.num_classes for head in heads)
+    zeros = heads[0].hidden_weight.new_zeros
+    stacked = StackedHeads(
+        zeros(len(heads), width, channels),
+        zeros(len(heads), width),
+        zeros(len(heads), classes, width),
+        torch.full_like(zeros(len(heads), classes), -torch.inf),
+    )
+    for a, head in enumerate(heads):
+        units, logits = head.hidden_weight.shape[0], head.class_weight.shape[0]
+        expect_shape("hidden_weight", head.hidden_weight, (units, channels))
+        expect_shape("class_weight", head.class_weight, (logits, units))
+        first = head.num_classes - logits  # 1 for a single logit: class 0 stays at zero
+        stacked.hidden_weight[a, :units] = head.hidden_weight
+        stacked.hidden_bias[a, :units] = head.hidden_bias
+        stacked.class_bias[a, : head.num_classes] = 0
+        stacked.class_weight[a, first : head.num_classes, :units] = head.class_weight
+        stacked.class_bias[a, first : head.num_classes] = head.class_bias
+    return stacked
+
+
+def hidden_activations(heads: StackedHeads, latents: Tensor) -> Tensor:
+    """Hidden units before the leaky ReLU, [N, A, U], of latents [N, C]."""
+    expect_shape("latents", latents, (None, heads.num_channels))
+    units = torch.einsum("nc,auc->nau", latents, heads.hidden_weight)
+    return units + heads.hidden_bias
+
+
+def class_logits(heads: StackedHeads, latents: Tensor) -> Tensor:
+    """Logits [N, A, K] of latents [N, C]; -inf for classes that an attribute does not have."""
+    units = functional.leaky_relu(hidden_activations(heads, latents), NEGATIVE_SLOPE)
+    return torch.einsum("nau,aku->nak", units, heads.class_weight) + heads.class_bias
+
+
+def class_probabilities(heads: StackedHeads, latents: Tensor) -> Tensor:
+    """Probabilities [N, A, K] of latents [N, C], summing to 1 over K."""
+    return class_logits(heads, latents).softmax(dim=2)

@@ -1,0 +1,97 @@
+"""The walk: step along the masked Jacobian row, recomputed at every step (paper, Eq. 3).
+
+Knows nothing about layers, names or images. Every sample of a batch has its own target, masks,
+steps and stop rule, and gives the same path as it would alone.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from editing.errors import EditingError
+from editing.gradients import log_odds_rows
+from editing.masking import MaskedDirection, mask_salient_channels
+from editing.scoring import StackedHeads, class_probabilities
+from editing.shapes import expect_shape
+
+NEVER_STOP = 2.0  # a stop probability that no class can reach
+
+
+@dataclass(frozen=True)
+class WalkPlan:
+    """What each sample of a batch wants."""
+
+    attribute: Tensor  # [N], int64
+    target: Tensor  # [N], int64, class of that attribute
+    steps: Tensor  # [N], int64, most steps to take
+    step_size: Tensor  # [N], L2 length of one step in latent units
+    top_k: Tensor  # [N, A], int64, channels protected per attribute; 0 for the edited one
+    stop_probability: Tensor  # [N], stop at this probability of the target; NEVER_STOP for all steps
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """The paths of a batch; after its last step a sample stays where it is."""
+
+    points: Tensor  # [N, T, C], T = largest number of steps + 1; the first is the start
+    probabilities: Tensor  # [N, T, A, K]
+    steps_taken: Tensor  # [N], int64
+    masked_channels: Tensor  # [N], int64, most channels protected in any step
+    kept_norm: Tensor  # [N], smallest share of the gradient that was left in any step
+    refused: Tensor  # [N], bool, nothing was left to move at the step after steps_taken
+
+
+def direction_at(heads: StackedHeads, points: Tensor, plan: WalkPlan) -> MaskedDirection:
+    """The unit direction that `plan` takes from points [N, C]."""
+    probabilities = class_probabilities(heads, points)
+    chosen = probabilities.argmax(dim=2)  # what a protected attribute is now must not change
+    targets = chosen.scatter(1, plan.attribute[:, None], plan.target[:, None])
+    rows = log_odds_rows(heads, points, targets)  # [N, A, C]
+    samples = torch.arange(points.shape[0], device=points.device)
+    return mask_salient_channels(rows[samples, plan.attribute], rows.abs(), plan.top_k)
+
+
+def walk(heads: StackedHeads, start: Tensor, plan: WalkPlan) -> Trajectory:
+    """Paths of all samples from start [N, C]."""
+    _check(heads, start, plan)
+    samples = torch.arange(start.shape[0], device=start.device)
+    points, probabilities = [start], [class_probabilities(heads, start)]
+    steps_taken = torch.zeros_like(plan.steps)
+    masked = torch.zeros_like(plan.steps)
+    kept = torch.ones_like(plan.step_size)
+    refused = torch.zeros_like(plan.steps, dtype=torch.bool)
+    for step in range(int(plan.steps.max())):
+        reached = probabilities[-1][samples, plan.attribute, plan.target]
+        active = (step < plan.steps) & (reached < plan.stop_probability) & ~refused
+        if not bool(active.any()):
+            break
+        found = direction_at(heads, points[-1], plan)
+        refused = refused | (active & (found.kept_norm == 0))
+        active = active & ~refused
+        masked = torch.where(active, torch.maximum(masked, found.masked_channels), masked)
+        kept = torch.where(active, torch.minimum(kept, found.kept_norm), kept)
+        length = torch.where(active, plan.step_size, 0.0)[:, None]
+        points.append(points[-1] + length * found.direction)
+        probabilities.append(class_probabilities(heads, points[-1]))
+        steps_taken = steps_taken + active
+    return Trajectory(
+        torch.stack(points, dim=1),
+        torch.stack(probabilities, dim=1),
+        steps_taken,
+        masked,
+        kept,
+        refused,
+    )
+
+
+def _check(heads: StackedHeads, start: Tensor, plan: WalkPlan) -> None:
+    samples = start.shape[0]
+    if samples == 0:
+        raise EditingError("start: expected at least one latent, got none")
+    expect_shape("start", start, (samples, heads.num_channels))
+    for name in ("attribute", "target", "steps", "step_size", "stop_probability"):
+        expect_shape(name, getattr(plan, name), (samples,))
+    expect_shape("top_k", plan.top_k, (samples, heads.num_attributes))
+    if not bool(torch.isfinite(start).all()):
+        raise EditingError("start: expected finite numbers, got NaN or infinity")

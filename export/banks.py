@@ -1,0 +1,144 @@
+"""Sample banks: latents and images of a model, as memory-mapped arrays that can be resumed.
+
+A bank folder holds `bank.json`, `latents.npy` [N, L, C] float32 and `images.npy`
+[N, H, W, 3] uint8. Sample i comes from seed `first_seed + i`.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from export.errors import BankError
+from model_store import Generator, StoredModel, find_model, to_pixels, z_from_seed
+
+BANK_FILE = "bank.json"
+LATENTS_FILE = "latents.npy"
+IMAGES_FILE = "images.npy"
+_CHUNK = 64
+
+
+@dataclass(frozen=True)
+class BankInfo:
+    """What a bank was made from and how far it got."""
+
+    model: str  # name
+    generator_sha256: str
+    samples: int
+    first_seed: int
+    truncation: float
+    done: int
+
+
+@dataclass(frozen=True)
+class Bank:
+    """A complete bank, read-only."""
+
+    info: BankInfo
+    latents: np.ndarray  # [N, L, C], float32
+    images: np.ndarray  # [N, H, W, 3], uint8
+
+
+def sample_latents(
+    generator: Generator, seeds: range, truncation: float
+) -> torch.Tensor:  # [N, L, C]
+    """Latents of seeds in the edit space."""
+    z = np.stack([z_from_seed(seed, generator.card.z_dim) for seed in seeds])
+    return generator.mapping(torch.from_numpy(z), psi=truncation)
+
+
+def make_bank(
+    model: StoredModel,
+    samples: int,
+    folder: Path,
+    first_seed: int = 0,
+    truncation: float | None = None,
+    progress: Callable[[int], None] = lambda done: None,
+) -> BankInfo:
+    """Write or continue a bank; BankError if the folder holds another one."""
+    psi = model.card.truncation if truncation is None else truncation
+    wanted = BankInfo(
+        model.card.name, model.card.files["generator.safetensors"], samples, first_seed, psi, 0
+    )
+    generator = model.generator()
+    folder.mkdir(parents=True, exist_ok=True)
+    info = _resume(folder, wanted)
+    latents, images = _open_arrays(folder, model, samples, new=info is None)
+    info = info or wanted
+    while info.done < samples:
+        stop = min(info.done + _CHUNK, samples)
+        seeds = range(first_seed + info.done, first_seed + stop)
+        with torch.inference_mode():
+            chunk = sample_latents(generator, seeds, psi)
+            latents[info.done : stop] = chunk.numpy()
+            images[info.done : stop] = to_pixels(generator.synthesis(chunk))
+        info = BankInfo(**{**asdict(info), "done": stop})
+        latents.flush()
+        images.flush()
+        (folder / BANK_FILE).write_text(json.dumps(asdict(info), indent=2))
+        progress(stop)
+    return info
+
+
+def open_bank(folder: Path, model: str | None = None) -> Bank:
+    """A complete bank; BankError if it is missing, unfinished or of another model."""
+    info = _read_info(folder)
+    if info is None:
+        raise BankError(f"{folder}: no {BANK_FILE}; make a bank with: gradctrl bank")
+    if info.done < info.samples:
+        raise BankError(f"{folder}: {info.done} of {info.samples} samples; run gradctrl bank again")
+    if model is not None and info.model != model:
+        raise BankError(f"{folder}: made from model {info.model!r}, not {model!r}")
+    return Bank(
+        info,
+        np.load(folder / LATENTS_FILE, mmap_mode="r"),
+        np.load(folder / IMAGES_FILE, mmap_mode="r"),
+    )
+
+
+def open_bank_of(folder: Path, name: str) -> tuple[StoredModel, Bank]:
+    """A stored model and its bank; BankError if the generator changed since."""
+    model = find_model(name)
+    bank = open_bank(folder, model.card.name)
+    if bank.info.generator_sha256 != model.card.files["generator.safetensors"]:
+        raise BankError(f"{folder}: made with other generator weights than {model.tag}")
+    return model, bank
+
+
+def _read_info(folder: Path) -> BankInfo | None:
+    path = folder / BANK_FILE
+    if not path.is_file():
+        return None
+    try:
+        return BankInfo(**json.loads(path.read_text()))
+    except (ValueError, TypeError) as error:
+        raise BankError(f"{path}: not a bank description: {error}") from error
+
+
+def _resume(folder: Path, wanted: BankInfo) -> BankInfo | None:
+    found = _read_info(folder)
+    if found is None:
+        return None
+    if {**asdict(found), "done": 0} != asdict(wanted):
+        raise BankError(f"{folder}: holds another bank ({found}); choose an empty folder")
+    return found
+
+
+def _open_arrays(
+    folder: Path, model: StoredModel, samples: int, new: bool
+) -> tuple[np.memmap, np.memmap]:
+    side = model.card.resolution
+    shapes = {
+        LATENTS_FILE: ((samples, *model.card.latent_shape), np.dtype(np.float32)),
+        IMAGES_FILE: ((samples, side, side, 3), np.dtype(np.uint8)),
+    }
+    opened = [
+        np.lib.format.open_memmap(folder / name, "w+" if new else "r+", dtype, shape)
+        if new
+        else np.lib.format.open_memmap(folder / name, "r+")
+        for name, (shape, dtype) in shapes.items()
+    ]
+    return opened[0], opened[1]

@@ -1,0 +1,23 @@
+"""What can go wrong in an offline job.
+
+ExportError
+├── FetchError   a package could not be had, or its bytes differ from the pinned hash
+├── BankError    a folder is not the sample bank that the job needs
+└── LabelError   labels are missing or contradict each other
+"""
+
+
+class ExportError(Exception):
+    """Base of every error that `export` raises."""
+
+
+class FetchError(ExportError):
+    """A download that failed or has the wrong hash."""
+
+
+class BankError(ExportError):
+    """A folder that is not a usable sample bank."""
+
+
+class LabelError(ExportError):
+    """Labels that cannot be used."""

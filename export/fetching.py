@@ -1,0 +1,83 @@
+"""`gradctrl fetch`: public generators by package name, converted and stored.
+
+The attributes of a fetched model (card entries and heads that this project trained) lie in
+`export/heads/<name>.json` and `.safetensors`; a model without them is stored without attributes.
+"""
+
+import json
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from editing import Head
+from export.packages import Package, download_wheel, read_wheel_file
+from model_store import AttributeCard, Dcgan, Provenance, StoredModel, read_dcgan, read_heads, save_model
+
+HEADS_FOLDER = Path(__file__).parent / "heads"
+
+
+@dataclass(frozen=True)
+class PublicModel:
+    """A generator inside a published wheel."""
+
+    package: Package
+    member: str
+    training_data: str
+
+
+PUBLIC_MODELS = {
+    "celeba": PublicModel(
+        Package(
+            "generateme",
+            "0.1.2",
+            "3b8cdc677ebfd903905f2d806984b657fba368b429d3302fbb7810c8dfe4475b",
+            "MIT",
+        ),
+        "generateme/static/Models/dcGanGeneratorModel.pt",
+        "CelebA, non-commercial research only",
+    ),
+    "digiface": PublicModel(
+        Package(
+            "gan-face-generate",
+            "1.1.1",
+            "24102f4be41d164e44251168ede0458a45e498a888c81493e2aea48529640569",
+            "MIT",
+        ),
+        "gan_face_generate/weights.tar",
+        "DigiFace-1M, non-commercial research only",
+    ),
+}
+
+
+def fetch_model(name: str) -> StoredModel:
+    """Download, check, convert and store one of PUBLIC_MODELS; FetchError if that fails."""
+    public = PUBLIC_MODELS[name]
+    with tempfile.TemporaryDirectory(prefix="gradctrl-fetch-") as folder:
+        wheel = download_wheel(public.package, Path(folder))
+        generator = read_dcgan(read_wheel_file(wheel, public.member, Path(folder)), name)
+    return _store(name, public, generator)
+
+
+def _store(name: str, public: PublicModel, generator: Dcgan) -> StoredModel:
+    attributes, heads = shipped_heads(name)
+    read = generator.card.provenance
+    provenance = Provenance(
+        source=f"PyPI {public.package.label}, {public.member}",
+        source_sha256=read.source_sha256,
+        licence=f"{public.package.licence} (package); training data: {public.training_data}",
+        notes=read.notes,
+    )
+    card = generator.card.model_copy(
+        update={"attributes": attributes, "provenance": provenance}
+    )
+    return save_model(generator, card, heads)
+
+
+def shipped_heads(name: str) -> tuple[tuple[AttributeCard, ...], dict[str, Head]]:
+    """Attributes and heads that this project trained for a public model; none is fine."""
+    described = HEADS_FOLDER / f"{name}.json"
+    if not described.is_file():
+        return (), {}
+    entries = json.loads(described.read_text())
+    attributes = tuple(AttributeCard.model_validate(entry) for entry in entries)
+    return attributes, read_heads(HEADS_FOLDER / f"{name}.safetensors", attributes)

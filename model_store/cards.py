@@ -1,0 +1,101 @@
+"""The model card: everything about a model that is not a weight. Knows nothing about tensors."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Family = Literal["dcgan", "stylegan1", "stylegan2", "stylegan3"]
+Space = Literal["z", "w", "w_plus"]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class CardModel(BaseModel):
+    """Base of all parts of a card: immutable, no unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Exclusion(CardModel):
+    """An attribute to protect, with the number of its most salient channels to mask."""
+
+    attribute: Name
+    top_k: int = Field(ge=0)
+
+
+class EditDefaults(CardModel):
+    """What an edit does where the request is silent."""
+
+    steps: int = Field(default=20, ge=0, le=64)
+    step_size: float = Field(default=0.3, gt=0, description="L2 length of a step in latent units")
+    exclude: tuple[Exclusion, ...] = ()
+    layers: tuple[int, int] | None = Field(default=None, description="half-open; null is all")
+
+
+class AttributeCard(CardModel):
+    """One attribute with its named classes; index order is the order of the logits.
+
+    A binary attribute has two classes: its single logit is positive for the second one.
+    """
+
+    name: Name
+    classes: tuple[Name, ...] = Field(min_length=2)
+    defaults: EditDefaults = EditDefaults()
+    validation_accuracy: float | None = Field(default=None, ge=0, le=1)
+    validation_samples: int | None = Field(default=None, ge=0)
+    training_samples_per_class: int | None = Field(default=None, ge=1)
+    labelled_by: str | None = None
+
+
+class Provenance(CardModel):
+    """Where the weights come from and under which terms."""
+
+    source: str
+    source_sha256: Sha256
+    licence: str
+    notes: str = ""
+
+
+class ModelCard(CardModel):
+    """Facts of one stored model; `files` maps every stored file to its sha256."""
+
+    name: Name
+    family: Family
+    resolution: int = Field(ge=4, description="pixels, height = width")
+    z_dim: int = Field(ge=1)
+    w_dim: int | None = Field(default=None, ge=1, description="null where there is no W space")
+    num_ws: int | None = Field(default=None, ge=1)
+    spaces: tuple[Space, ...] = Field(min_length=1, description="spaces in which it edits")
+    truncation: float = Field(default=1.0, ge=0, le=1, description="default psi")
+    attributes: tuple[AttributeCard, ...] = ()
+    provenance: Provenance
+    files: dict[str, Sha256] = {}
+
+    @property
+    def edit_space(self) -> Space:
+        """The space in which heads read and walks move."""
+        return self.spaces[0]
+
+    @property
+    def latent_shape(self) -> tuple[int, int]:
+        """Layers and channels [L, C] of a latent in the edit space; L = 1 in z."""
+        if self.edit_space == "z":
+            return (1, self.z_dim)
+        assert self.num_ws is not None
+        assert self.w_dim is not None
+        return (self.num_ws, self.w_dim)
+
+    @model_validator(mode="after")
+    def _names_are_consistent(self) -> Self:
+        names = [attribute.name for attribute in self.attributes]
+        if len(set(names)) != len(names):
+            raise ValueError(f"attributes: names must differ, got {names}")
+        for attribute in self.attributes:
+            if len(set(attribute.classes)) != len(attribute.classes):
+                raise ValueError(f"{attribute.name}: class names must differ")
+            for exclusion in attribute.defaults.exclude:
+                if exclusion.attribute not in names or exclusion.attribute == attribute.name:
+                    raise ValueError(f"{attribute.name}: cannot exclude {exclusion.attribute!r}")
+        if self.edit_space != "z" and (self.num_ws is None or self.w_dim is None):
+            raise ValueError(f"num_ws, w_dim: required to edit in {self.edit_space}")
+        return self

@@ -1,0 +1,60 @@
+"""Heads as safetensors: `<attribute>.hidden.weight` and so on. Knows nothing about training."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from editing import EditingError, Head, StackedHeads, stack_heads
+from model_store.cards import AttributeCard
+from model_store.errors import CorruptModelError
+
+_PARTS = {
+    "hidden.weight": "hidden_weight",
+    "hidden.bias": "hidden_bias",
+    "logits.weight": "class_weight",
+    "logits.bias": "class_bias",
+}
+
+
+def save_heads(heads: Mapping[str, Head], path: Path) -> None:
+    """Write heads by attribute name."""
+    tensors = {
+        f"{name}.{part}": getattr(head, field).contiguous()
+        for name, head in heads.items()
+        for part, field in _PARTS.items()
+    }
+    save_file(tensors, path)
+
+
+def read_heads(path: Path, attributes: Sequence[AttributeCard]) -> dict[str, Head]:
+    """Heads of the card's attributes; CorruptModelError names what is missing or does not fit."""
+    try:
+        tensors = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise CorruptModelError(f"{path.name}: {error}") from error
+    wanted = {f"{attribute.name}.{part}" for attribute in attributes for part in _PARTS}
+    if wanted != tensors.keys():
+        raise CorruptModelError(
+            f"{path.name}: missing {sorted(wanted - tensors.keys())}, "
+            f"unknown {sorted(tensors.keys() - wanted)}"
+        )
+    heads = {}
+    for attribute in attributes:
+        parts = {field: tensors[f"{attribute.name}.{part}"] for part, field in _PARTS.items()}
+        heads[attribute.name] = Head(**parts)
+        if heads[attribute.name].num_classes != len(attribute.classes):
+            raise CorruptModelError(
+                f"{path.name}: {attribute.name} has {heads[attribute.name].num_classes} classes, "
+                f"its card names {list(attribute.classes)}"
+            )
+    return heads
+
+
+def stack_by_card(heads: Mapping[str, Head], attributes: Sequence[AttributeCard]) -> StackedHeads:
+    """All heads as one batch of classifiers, in the order of the card."""
+    try:
+        return stack_heads([heads[attribute.name] for attribute in attributes])
+    except EditingError as error:
+        raise CorruptModelError(f"classifiers.safetensors: {error}") from error

@@ -1,0 +1,149 @@
+"""Models in the BentoML store: one entry per model, `gradctrl-<name>:<version>`.
+
+The version is a hash of the card, and the card holds the hashes of all files: saving the same
+model twice gives the same entry. Knows nothing about training or serving.
+"""
+
+import hashlib
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import bentoml
+from bentoml.exceptions import BentoMLException, NotFound
+from pydantic import ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from editing import Head, StackedHeads
+from model_store.cards import ModelCard
+from model_store.classifiers import read_heads, save_heads, stack_by_card
+from model_store.errors import CorruptModelError, EmptyStoreError, UnknownModelError
+from model_store.files import sha256_of
+from model_store.generators import Generator
+from model_store.networks import Dcgan, dcgan_from_state
+
+TAG_PREFIX = "gradctrl-"
+CARD_FILE = "card.json"
+GENERATOR_FILE = "generator.safetensors"
+CLASSIFIERS_FILE = "classifiers.safetensors"
+_VERSION_DIGITS = 12
+_NETWORKS = {"dcgan": dcgan_from_state}
+
+
+@dataclass(frozen=True)
+class StoredModel:
+    """An entry whose files have the hashes of its card."""
+
+    tag: str  # gradctrl-<name>:<version>
+    path: Path
+    card: ModelCard
+
+    @property
+    def version(self) -> str:
+        """The part of the tag after the colon."""
+        return self.tag.partition(":")[2]
+
+    def generator(self) -> Generator:
+        """The generator, float32 on the CPU."""
+        try:
+            state = load_file(self.path / GENERATOR_FILE)
+            return _NETWORKS[self.card.family](self.card, state)
+        except (OSError, SafetensorError, KeyError) as error:
+            raise CorruptModelError(f"{self.tag}: {GENERATOR_FILE}: {error}") from error
+
+    def heads(self) -> dict[str, Head]:
+        """Heads by attribute name; empty for a model without classifiers."""
+        if not self.card.attributes:
+            return {}
+        return read_heads(self.path / CLASSIFIERS_FILE, self.card.attributes)
+
+    def stacked_heads(self) -> StackedHeads | None:
+        """All heads as one batch, in the order of the card; None without classifiers."""
+        return stack_by_card(self.heads(), self.card.attributes) if self.card.attributes else None
+
+
+def save_model(generator: Dcgan, card: ModelCard, heads: Mapping[str, Head]) -> StoredModel:
+    """Store a model as the latest version of its name; `card.files` is filled in here."""
+    with tempfile.TemporaryDirectory(prefix="gradctrl-") as folder:
+        staged = Path(folder)
+        state = {key: tensor.contiguous() for key, tensor in generator.state().items()}
+        save_file(state, staged / GENERATOR_FILE)
+        if card.attributes:
+            save_heads({a.name: heads[a.name] for a in card.attributes}, staged / CLASSIFIERS_FILE)
+        files = {path.name: sha256_of(path) for path in sorted(staged.iterdir())}
+        card = card.model_copy(update={"files": files})
+        text = card.model_dump_json(indent=2)
+        (staged / CARD_FILE).write_text(text)
+        version = hashlib.sha256(text.encode()).hexdigest()[:_VERSION_DIGITS]
+        tag = f"{TAG_PREFIX}{card.name}:{version}"
+        _register(tag, card, staged)
+    return find_model(tag)
+
+
+def find_model(name: str) -> StoredModel:
+    """A model by name (its latest version), `name:version` or full tag, hashes verified."""
+    tag = name if name.startswith(TAG_PREFIX) else f"{TAG_PREFIX}{name}"
+    try:
+        entry = bentoml.models.get(tag)
+    except (NotFound, BentoMLException, ValueError) as error:
+        known = sorted(model.card.name for model in list_models())
+        raise UnknownModelError(
+            f"no model {name!r} in the store; it holds {known or 'none'}"
+        ) from error
+    return _verified(str(entry.tag), Path(entry.path))
+
+
+def list_models() -> list[StoredModel]:
+    """The latest version of every model, by name; hashes are not checked here."""
+    names = {entry.tag.name for entry in bentoml.models.list()}
+    latest = [bentoml.models.get(name) for name in sorted(names) if name.startswith(TAG_PREFIX)]
+    return [
+        StoredModel(str(entry.tag), Path(entry.path), _read_card(Path(entry.path)))
+        for entry in latest
+    ]
+
+
+def models_to_serve(names: tuple[str, ...]) -> list[StoredModel]:
+    """The named models, or all of them; EmptyStoreError says how to get one."""
+    if names:
+        return [find_model(name) for name in names]
+    stored = list_models()
+    if not stored:
+        raise EmptyStoreError("the model store is empty; run: gradctrl fetch celeba")
+    return [find_model(model.tag) for model in stored]
+
+
+def _register(tag: str, card: ModelCard, staged: Path) -> None:
+    """Copy staged files into the BentoML store; an identical older entry is replaced."""
+    try:
+        bentoml.models.get(tag)
+        bentoml.models.delete(tag)  # so that it becomes the latest again
+    except NotFound:
+        pass
+    labels = {"family": card.family, "resolution": str(card.resolution)}
+    with bentoml.models.create(tag, labels=labels) as entry:
+        for path in staged.iterdir():
+            Path(entry.path_of(path.name)).write_bytes(path.read_bytes())
+
+
+def _read_card(folder: Path) -> ModelCard:
+    try:
+        return ModelCard.model_validate_json((folder / CARD_FILE).read_bytes())
+    except (OSError, ValidationError) as error:
+        raise CorruptModelError(f"{folder}: {CARD_FILE}: {error}") from error
+
+
+def _verified(tag: str, folder: Path) -> StoredModel:
+    card = _read_card(folder)
+    for name, expected in card.files.items():
+        path = folder / name
+        if not path.is_file():
+            raise CorruptModelError(f"{tag}: {name} is missing")
+        if (found := sha256_of(path)) != expected:
+            raise CorruptModelError(
+                f"{tag}: {name} has sha256 {found}, its card says {expected}; "
+                "delete the entry and store the model again"
+            )
+    return StoredModel(tag, folder, card)
