@@ -27,7 +27,9 @@ class WalkPlan:
     steps: Tensor  # [N], int64, most steps to take
     step_size: Tensor  # [N], L2 length of one step in latent units
     top_k: Tensor  # [N, A], int64, channels protected per attribute; 0 for the edited one
-    stop_probability: Tensor  # [N], stop at this probability of the target; NEVER_STOP for all steps
+    stop_probability: (
+        Tensor  # [N], stop at this probability of the target; NEVER_STOP for all steps
+    )
 
 
 @dataclass(frozen=True)

@@ -131,14 +131,12 @@ def _open_arrays(
     folder: Path, model: StoredModel, samples: int, new: bool
 ) -> tuple[np.memmap, np.memmap]:
     side = model.card.resolution
-    shapes = {
-        LATENTS_FILE: ((samples, *model.card.latent_shape), np.dtype(np.float32)),
-        IMAGES_FILE: ((samples, side, side, 3), np.dtype(np.uint8)),
-    }
-    opened = [
-        np.lib.format.open_memmap(folder / name, "w+" if new else "r+", dtype, shape)
-        if new
-        else np.lib.format.open_memmap(folder / name, "r+")
-        for name, (shape, dtype) in shapes.items()
-    ]
-    return opened[0], opened[1]
+    latents = (samples, *model.card.latent_shape)
+    images = (samples, side, side, 3)
+    if not new:
+        reopen = np.lib.format.open_memmap
+        return reopen(folder / LATENTS_FILE, "r+"), reopen(folder / IMAGES_FILE, "r+")
+    return (
+        np.lib.format.open_memmap(folder / LATENTS_FILE, "w+", np.float32, latents),
+        np.lib.format.open_memmap(folder / IMAGES_FILE, "w+", np.uint8, images),
+    )

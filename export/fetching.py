@@ -11,7 +11,15 @@ from pathlib import Path
 
 from editing import Head
 from export.packages import Package, download_wheel, read_wheel_file
-from model_store import AttributeCard, Dcgan, Provenance, StoredModel, read_dcgan, read_heads, save_model
+from model_store import (
+    AttributeCard,
+    Dcgan,
+    Provenance,
+    StoredModel,
+    read_dcgan,
+    read_heads,
+    save_model,
+)
 
 HEADS_FOLDER = Path(__file__).parent / "heads"
 
@@ -67,9 +75,7 @@ def _store(name: str, public: PublicModel, generator: Dcgan) -> StoredModel:
         licence=f"{public.package.licence} (package); training data: {public.training_data}",
         notes=read.notes,
     )
-    card = generator.card.model_copy(
-        update={"attributes": attributes, "provenance": provenance}
-    )
+    card = generator.card.model_copy(update={"attributes": attributes, "provenance": provenance})
     return save_model(generator, card, heads)
 
 

@@ -14,11 +14,13 @@ from model_store.errors import (
     CorruptModelError,
     EmptyStoreError,
     ModelStoreError,
+    PlanError,
     UnknownModelError,
 )
 from model_store.files import sha256_of
 from model_store.generators import Generator, to_pixels, z_from_seed
 from model_store.networks import Dcgan
+from model_store.plans import PlannedEdit, plan_edit, walk_plan
 from model_store.readers import read_dcgan
 from model_store.store import (
     StoredModel,
@@ -39,6 +41,8 @@ __all__ = [
     "Generator",
     "ModelCard",
     "ModelStoreError",
+    "PlanError",
+    "PlannedEdit",
     "Provenance",
     "Space",
     "StoredModel",
@@ -46,6 +50,7 @@ __all__ = [
     "find_model",
     "list_models",
     "models_to_serve",
+    "plan_edit",
     "read_dcgan",
     "read_heads",
     "save_heads",
@@ -53,5 +58,6 @@ __all__ = [
     "sha256_of",
     "stack_by_card",
     "to_pixels",
+    "walk_plan",
     "z_from_seed",
 ]

@@ -31,6 +31,10 @@ class EditDefaults(CardModel):
     exclude: tuple[Exclusion, ...] = ()
     layers: tuple[int, int] | None = Field(default=None, description="half-open; null is all")
 
+    def as_pairs(self) -> list[tuple[str, int]]:
+        """The exclusions as (attribute, top_k)."""
+        return [(exclusion.attribute, exclusion.top_k) for exclusion in self.exclude]
+
 
 class AttributeCard(CardModel):
     """One attribute with its named classes; index order is the order of the logits.

@@ -4,8 +4,12 @@ ModelStoreError
 ├── UnknownModelError   no such model in the store
 ├── EmptyStoreError     there is no model at all
 ├── CorruptModelError   a stored file differs from the hash on its card
-└── CheckpointError     a file is not a checkpoint that we can read, or its tensors are wrong
+├── CheckpointError     a file is not a checkpoint that we can read, or its tensors are wrong
+└── PlanError          an edit that the model's card does not allow
 """
+
+from collections.abc import Sequence
+from typing import Any, Literal
 
 
 class ModelStoreError(Exception):
@@ -26,3 +30,19 @@ class CorruptModelError(ModelStoreError):
 
 class CheckpointError(ModelStoreError):
     """A checkpoint that cannot be read safely or completely."""
+
+
+class PlanError(ModelStoreError):
+    """An edit that the card does not allow: which field, and what it may be."""
+
+    def __init__(
+        self,
+        code: Literal["bad_request", "unknown_attribute", "unknown_class"],
+        message: str,
+        field: str,
+        allowed: Sequence[Any],
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.field = field
+        self.allowed = list(allowed)

@@ -41,6 +41,10 @@ class Generator(Protocol):
         """The same generator on another device, in another dtype."""
         ...
 
+    def state(self) -> dict[str, Tensor]:
+        """Tensors by canonical name, as they are stored."""
+        ...
+
 
 def z_from_seed(seed: int, z_dim: int) -> np.ndarray:
     """Standard normal latent [z_dim], float32.

@@ -22,7 +22,7 @@ from model_store.classifiers import read_heads, save_heads, stack_by_card
 from model_store.errors import CorruptModelError, EmptyStoreError, UnknownModelError
 from model_store.files import sha256_of
 from model_store.generators import Generator
-from model_store.networks import Dcgan, dcgan_from_state
+from model_store.networks import dcgan_from_state
 
 TAG_PREFIX = "gradctrl-"
 CARD_FILE = "card.json"
@@ -64,7 +64,7 @@ class StoredModel:
         return stack_by_card(self.heads(), self.card.attributes) if self.card.attributes else None
 
 
-def save_model(generator: Dcgan, card: ModelCard, heads: Mapping[str, Head]) -> StoredModel:
+def save_model(generator: Generator, card: ModelCard, heads: Mapping[str, Head]) -> StoredModel:
     """Store a model as the latest version of its name; `card.files` is filled in here."""
     with tempfile.TemporaryDirectory(prefix="gradctrl-") as folder:
         staged = Path(folder)

@@ -1,0 +1,148 @@
+"""`gradctrl train`: heads from a few labelled samples of a bank, stored with the model.
+
+Chooses samples and keeps score; the fitting itself is editing.fitting.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+
+from editing import EditingError, FitOptions, FittedHead, Head, fit_head, predicted_classes
+from export.banks import Bank
+from export.errors import LabelError
+from export.labels import AttributeLabels
+from model_store import AttributeCard, EditDefaults, StoredModel, save_heads, save_model
+
+Selection = Literal["extremes", "random"]
+EXTREME_SHARE = 0.05  # of each class; the released code trains on the top and bottom 5 % of a bank
+MAX_VALIDATION = 4000
+
+
+@dataclass(frozen=True)
+class TrainedAttribute:
+    """A head and the figures behind it."""
+
+    card: AttributeCard
+    fitted: FittedHead
+
+
+def train_attribute(
+    name: str,
+    labels: AttributeLabels,
+    latents: np.ndarray,  # [N, L, C]
+    per_class: int,
+    selection: Selection = "extremes",
+    seed: int = 0,
+    defaults: EditDefaults | None = None,
+    options: FitOptions | None = None,
+    progress: Callable[[int], None] = lambda restart: None,
+) -> TrainedAttribute:
+    """One head; validation uses labelled samples that training and early stopping never saw."""
+    rng = np.random.default_rng([seed, *name.encode()])
+    chosen = choose_samples(name, labels, per_class, selection, rng)
+    known = np.flatnonzero(labels.labels() >= 0)
+    rest = rng.permutation(np.setdiff1d(known, chosen))[:MAX_VALIDATION]
+    points = torch.from_numpy(np.asarray(latents[np.concatenate([chosen, rest])])).mean(dim=1)
+    targets = torch.from_numpy(labels.labels()[np.concatenate([chosen, rest])])
+    count = len(chosen)
+    try:
+        fitted = fit_head(
+            points[:count], targets[:count], len(labels.classes), seed, options, progress
+        )
+    except EditingError as error:
+        raise LabelError(f"{name}: {error}") from error
+    accuracy = None
+    if len(rest):
+        hits = predicted_classes(fitted.head, points[count:]) == targets[count:]
+        accuracy = round(float(hits.double().mean()), 4)
+    card = AttributeCard(
+        name=name,
+        classes=labels.classes,
+        defaults=defaults or EditDefaults(),
+        validation_accuracy=accuracy,
+        validation_samples=len(rest),
+        training_samples_per_class=per_class,
+        labelled_by=labels.labelled_by,
+    )
+    return TrainedAttribute(card, fitted)
+
+
+def choose_samples(
+    name: str,
+    labels: AttributeLabels,
+    per_class: int,
+    selection: Selection,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Indices of up to `per_class` samples of each class, drawn from its most confident share.
+
+    Labels by people carry no confidence: all their samples are equally extreme. LabelError names
+    a class with fewer than two samples.
+    """
+    assigned, confidence = labels.labels(), labels.confidence()
+    chosen = []
+    for k, class_name in enumerate(labels.classes):
+        members = rng.permutation(np.flatnonzero(assigned == k))
+        if len(members) < 2:
+            raise LabelError(f"{name}: class {class_name!r} has {len(members)} labelled samples")
+        if selection == "extremes":
+            share = max(per_class, round(EXTREME_SHARE * len(members)))
+            order = np.argsort(-confidence[members], kind="stable")
+            members = rng.permutation(members[order[:share]])
+        chosen.append(members[:per_class])
+    return np.concatenate(chosen)
+
+
+def train_model(
+    model: StoredModel,
+    bank: Bank,
+    labels: Mapping[str, AttributeLabels],
+    per_class: int,
+    selection: Selection = "extremes",
+    seed: int = 0,
+    progress: Callable[[str, int], None] = lambda name, restart: None,
+) -> list[TrainedAttribute]:
+    """Heads for every labelled attribute, in the order of the labels."""
+    known = {attribute.name: attribute.defaults for attribute in model.card.attributes}
+    trained = []
+    for name, one in labels.items():
+
+        def report(restart: int, name: str = name) -> None:
+            progress(name, restart)
+
+        trained.append(
+            train_attribute(
+                name,
+                one,
+                bank.latents,
+                per_class,
+                selection,
+                seed,
+                known.get(name),
+                progress=report,
+            )
+        )
+    return trained
+
+
+def store_trained(model: StoredModel, trained: list[TrainedAttribute]) -> StoredModel:
+    """A new version of the model: these attributes replace those of the same name."""
+    cards = {attribute.name: attribute for attribute in model.card.attributes}
+    heads: dict[str, Head] = dict(model.heads())
+    for one in trained:
+        cards[one.card.name] = one.card
+        heads[one.card.name] = one.fitted.head
+    card = model.card.model_copy(update={"attributes": tuple(cards.values())})
+    return save_model(model.generator(), card, heads)
+
+
+def write_heads(model: StoredModel, folder: Path) -> None:
+    """`<name>.safetensors` and `<name>.json`, as `gradctrl fetch` reads them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    save_heads(model.heads(), folder / f"{model.card.name}.safetensors")
+    entries = [attribute.model_dump_json(indent=2) for attribute in model.card.attributes]
+    (folder / f"{model.card.name}.json").write_text("[" + ",\n".join(entries) + "]\n")

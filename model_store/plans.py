@@ -1,0 +1,130 @@
+"""Named edits to indices: defaults from the card, bounds checked. Knows nothing about HTTP.
+
+The service and the command line both plan edits here, so that both refuse the same things.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from editing import NEVER_STOP, WalkPlan
+from model_store.cards import AttributeCard, ModelCard
+from model_store.errors import PlanError
+
+
+@dataclass(frozen=True)
+class PlannedEdit:
+    """One edit by indices."""
+
+    attribute: int
+    target: int
+    steps: int
+    step_size: float
+    top_k: tuple[int, ...]  # per attribute of the card; 0 protects nothing
+    layers: tuple[int, int]  # half-open
+    stop_probability: float
+
+    def masked(self, card: ModelCard) -> list[tuple[str, int]]:
+        """The exclusions as (attribute, top_k)."""
+        return [(card.attributes[a].name, k) for a, k in enumerate(self.top_k) if k]
+
+
+def plan_edit(
+    card: ModelCard,
+    attribute: str,
+    target: str,
+    steps: int | None = None,
+    step_size: float | None = None,
+    exclude: Sequence[tuple[str, int]] | None = None,
+    layers: tuple[int, int] | None = None,
+    stop: float | None = None,
+) -> PlannedEdit:
+    """One edit by indices; None takes the card's default, an empty `exclude` protects nothing.
+
+    Raises PlanError, whose `field` is the name of the argument at fault.
+    """
+    a, found = _attribute(card, attribute, "attribute")
+    defaults = found.defaults
+    chosen = defaults.as_pairs() if exclude is None else exclude
+    return PlannedEdit(
+        a,
+        _class(found, target),
+        defaults.steps if steps is None else steps,
+        defaults.step_size if step_size is None else step_size,
+        _top_k(card, a, chosen),
+        _layers(card, found, layers),
+        NEVER_STOP if stop is None else stop,
+    )
+
+
+def walk_plan(edits: Sequence[PlannedEdit], device: torch.device | str) -> tuple[WalkPlan, Tensor]:
+    """The plan of a batch with one edit per sample, and the layer ranges [N, 2]."""
+
+    def column(values: list[Any], dtype: torch.dtype) -> Tensor:
+        return torch.tensor(values, dtype=dtype, device=device)
+
+    plan = WalkPlan(
+        attribute=column([edit.attribute for edit in edits], torch.int64),
+        target=column([edit.target for edit in edits], torch.int64),
+        steps=column([edit.steps for edit in edits], torch.int64),
+        step_size=column([edit.step_size for edit in edits], torch.float32),
+        top_k=column([edit.top_k for edit in edits], torch.int64),
+        stop_probability=column([edit.stop_probability for edit in edits], torch.float32),
+    )
+    return plan, column([edit.layers for edit in edits], torch.int64)
+
+
+def _attribute(card: ModelCard, name: str, field: str) -> tuple[int, AttributeCard]:
+    names = [attribute.name for attribute in card.attributes]
+    if name not in names:
+        raise PlanError(
+            "unknown_attribute",
+            f"model {card.name!r} has no attribute {name!r}; it has {names or 'none'}",
+            field,
+            names,
+        )
+    return names.index(name), card.attributes[names.index(name)]
+
+
+def _class(attribute: AttributeCard, name: str) -> int:
+    if name in attribute.classes:
+        return attribute.classes.index(name)
+    raise PlanError(
+        "unknown_class",
+        f"attribute {attribute.name!r} has no class {name!r}; it has {list(attribute.classes)}",
+        "target",
+        attribute.classes,
+    )
+
+
+def _top_k(card: ModelCard, target: int, exclude: Sequence[tuple[str, int]]) -> tuple[int, ...]:
+    _, channels = card.latent_shape
+    top_k = [0] * len(card.attributes)
+    for index, (name, k) in enumerate(exclude):
+        field = f"exclude[{index}]"
+        a, _ = _attribute(card, name, f"{field}.attribute")
+        if a == target:
+            others = [other.name for other in card.attributes if other.name != name]
+            message = f"{name!r} is the edited attribute; it cannot be excluded"
+            raise PlanError("bad_request", message, f"{field}.attribute", others)
+        if not 0 <= k <= channels:
+            message = f"top_k {k} is not within the latent's {channels} channels"
+            raise PlanError("bad_request", message, f"{field}.top_k", [0, channels])
+        top_k[a] = k
+    return tuple(top_k)
+
+
+def _layers(
+    card: ModelCard, attribute: AttributeCard, requested: tuple[int, int] | None
+) -> tuple[int, int]:
+    num_layers, _ = card.latent_shape
+    if requested is None:
+        return attribute.defaults.layers or (0, num_layers)
+    low, high = requested
+    if not 0 <= low < high <= num_layers:
+        message = f"layers must satisfy 0 <= from < to <= {num_layers}, got {list(requested)}"
+        raise PlanError("bad_request", message, "layers", [0, num_layers])
+    return requested

@@ -1,0 +1,127 @@
+"""Results to answers: indices become names again. The way up of schema.py."""
+
+import base64
+from importlib.metadata import version
+
+import numpy as np
+
+from model_store import PlannedEdit
+from service.engine import Edited, Generated
+from service.schema import (
+    DirectionsAnswer,
+    EditAnswer,
+    EditBodyAnswer,
+    FrameAnswer,
+    GenerateAnswer,
+    LatentAnswer,
+    Masked,
+    Receipt,
+    ScoreAnswer,
+    Scores,
+)
+from service.specs import ServedCard, WalkSpec
+
+
+def edit_answer(
+    request_id: str, served: ServedCard, spec: WalkSpec, edited: Edited
+) -> EditBodyAnswer:
+    """The answer of /v1/edit."""
+    places = frame_places(edited)
+    return EditBodyAnswer(
+        request_id=request_id,
+        model=served.tag,
+        frames=[
+            FrameAnswer(
+                step=places[frame][1],
+                edit=places[frame][0],
+                image=_base64(image),
+                scores=_scores(served, edited.probabilities[frame]),
+            )
+            for frame, image in zip(edited.frames, edited.images, strict=True)
+        ],
+        latent=_latent(served, edited.latents[-1]),
+        edits=_edit_reports(served, spec, edited),
+        receipt=Receipt(
+            model_sha256=served.card.files["generator.safetensors"],
+            seed=spec.seed,
+            version=version("gradctrl"),
+        ),
+        timings_ms={name: round(value, 3) for name, value in edited.timings_ms.items()},
+    )
+
+
+def frame_places(edited: Edited) -> list[tuple[int, int]]:
+    """(edit, step) of every frame of the walk; the first is (0, 0), unedited."""
+    places = [(0, 0)]
+    for index, report in enumerate(edited.reports):
+        places += [(index, step) for step in range(1, report["steps_taken"] + 1)]
+    return places
+
+
+def generate_answer(served: ServedCard, generated: Generated) -> GenerateAnswer:
+    """The answer of /v1/generate."""
+    return GenerateAnswer(
+        model=served.tag,
+        images=[_base64(image) for image in generated.images],
+        latents=[_latent(served, latent) for latent in generated.latents],
+    )
+
+
+def score_answer(served: ServedCard, probabilities: np.ndarray) -> ScoreAnswer:
+    """The answer of /v1/score."""
+    return ScoreAnswer(model=served.tag, scores=[_scores(served, one) for one in probabilities])
+
+
+def directions_answer(
+    served: ServedCard, spec: WalkSpec, found: dict[str, object]
+) -> DirectionsAnswer:
+    """The answer of /v1/directions."""
+    direction = found["direction"]
+    assert isinstance(direction, np.ndarray)
+    return DirectionsAnswer(
+        model=served.tag,
+        space=served.card.edit_space,
+        direction=direction.tolist(),
+        layers=spec.edits[0].layers,
+        masked=_masked(served, spec.edits[0]),
+        masked_channels=found["masked_channels"],
+        kept_norm=found["kept_norm"],
+    )
+
+
+def _edit_reports(served: ServedCard, spec: WalkSpec, edited: Edited) -> list[EditAnswer]:
+    answers = []
+    for edit, report in zip(spec.edits, edited.reports, strict=True):
+        attribute = served.card.attributes[edit.attribute]
+        answers.append(
+            EditAnswer(
+                attribute=attribute.name,
+                target=attribute.classes[edit.target],
+                masked=_masked(served, edit),
+                **report,
+            )
+        )
+    return answers
+
+
+def _masked(served: ServedCard, edit: PlannedEdit) -> list[Masked]:
+    return [Masked(attribute=name, top_k=k) for name, k in edit.masked(served.card)]
+
+
+def _scores(served: ServedCard, probabilities: np.ndarray) -> Scores:  # [A, K]
+    return {
+        attribute.name: {
+            name: float(probability)
+            for name, probability in zip(attribute.classes, row, strict=False)  # padded to K
+        }
+        for attribute, row in zip(served.card.attributes, probabilities, strict=True)
+    }
+
+
+def _latent(served: ServedCard, latent: np.ndarray) -> LatentAnswer:  # [L, C]
+    values = latent[0] if served.card.edit_space == "z" else latent
+    return LatentAnswer(space=served.card.edit_space, values=values.tolist())
+
+
+def _base64(image: bytes) -> str:
+    return base64.b64encode(image).decode()

@@ -1,0 +1,48 @@
+"""Prometheus series of the service, prefix gradctrl_.
+
+BentoML sets PROMETHEUS_MULTIPROC_DIR before it imports the services, so that the series of all
+processes appear on /metrics of the API. Labels come from model cards: clients create no series.
+"""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+_BATCHES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+
+EDITS = Counter(
+    "gradctrl_edits_total",
+    "Edits by outcome: reached, not_reached or an error code",
+    ["model", "attribute", "method", "outcome"],
+)
+EDIT_SECONDS = Histogram(
+    "gradctrl_edit_seconds", "Whole edit request, seconds", ["model"], buckets=_SECONDS
+)
+TRAJECTORY_SECONDS = Histogram(
+    "gradctrl_trajectory_seconds", "Walk as the API sees it, seconds", ["model"], buckets=_SECONDS
+)
+RENDER_SECONDS = Histogram(
+    "gradctrl_render_seconds", "Rendering as the API sees it, seconds", ["model"], buckets=_SECONDS
+)
+RENDER_BATCH_SIZE = Histogram(
+    "gradctrl_render_batch_size", "Frames rendered together", ["model"], buckets=_BATCHES
+)
+FRAMES = Counter("gradctrl_frames_total", "Frames rendered", ["model"])
+QUEUE_DEPTH = Gauge(
+    "gradctrl_queue_depth",
+    "Frames or latents waiting in a runner",
+    ["runner"],
+    multiprocess_mode="livesum",
+)
+IN_FLIGHT = Gauge(
+    "gradctrl_in_flight",
+    "Calls that a runner has accepted and not answered",
+    ["runner"],
+    multiprocess_mode="livesum",
+)
+MODEL_INFO = Gauge(
+    "gradctrl_model_info",
+    "Always 1; what is loaded and where it runs",
+    ["model", "version", "family", "backend", "device", "provider"],
+    multiprocess_mode="livemax",
+)
+REJECTED = Counter("gradctrl_rejected_total", "Requests refused, by error code", ["code"])

@@ -1,0 +1,48 @@
+"""Latents to compressed frames. Knows nothing about attributes, HTTP or processes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from model_store import Generator, to_pixels, z_from_seed
+from service.images import Encoding, encode, encode_animation
+
+
+@dataclass(frozen=True)
+class LoadedGenerator:
+    """What the GeneratorRunner holds of a model."""
+
+    generator: Generator
+    device: torch.device
+    max_batch_size: int
+
+
+def synthesise(loaded: LoadedGenerator, requests: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Pixels uint8 [F, H, W, 3] for each request's latents [F, L, C], rendered as one batch."""
+    together = torch.from_numpy(np.concatenate(requests))
+    with torch.inference_mode():
+        chunks = [
+            to_pixels(loaded.generator.synthesis(chunk.to(loaded.device)))
+            for chunk in together.split(loaded.max_batch_size)
+        ]
+    bounds = np.cumsum([len(latents) for latents in requests])[:-1]
+    return np.split(np.concatenate(chunks), bounds)
+
+
+def latents_of_seeds(
+    loaded: LoadedGenerator, seeds: Sequence[int], truncation: float
+) -> np.ndarray:  # [N, L, C]
+    """Latents in the edit space, float32."""
+    z = np.stack([z_from_seed(seed, loaded.generator.card.z_dim) for seed in seeds])
+    with torch.inference_mode():
+        latents = loaded.generator.mapping(torch.from_numpy(z).to(loaded.device), psi=truncation)
+    return latents.float().cpu().numpy()
+
+
+def compress(pixels: np.ndarray, encoding: Encoding, animation: bool) -> list[bytes]:
+    """One file per frame, or a single animation."""
+    if animation:
+        return [encode_animation(list(pixels), encoding)]
+    return [encode(frame, encoding) for frame in pixels]

@@ -1,0 +1,229 @@
+"""Requests and answers of the API: shapes, bounds and names. Knows nothing about tensors."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from model_store import ModelCard
+from service.images import ImageFormat
+
+MAX_EDITS = 8
+MAX_STEPS = 64
+MAX_IMAGES = 64
+MAX_SEED = 2**32 - 1  # numpy's legacy generator, as in NVIDIA's scripts
+MAX_SIZE = 1024
+LATENT_FIELD = "[d], or [num_ws][d] in w_plus"
+
+
+class Request(BaseModel):
+    """Base of all requests: unknown fields are refused by name."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+Seed = Annotated[int, Field(ge=0, le=MAX_SEED, strict=True)]
+Latent = list[Any]  # numbers are checked in specs.py, which can say bad_latent
+
+
+class Source(Request):
+    """Where an edit starts: exactly one of seed, latent, image."""
+
+    seed: Seed | None = None
+    latent: Latent | None = Field(default=None, description=LATENT_FIELD)
+    space: Literal["z", "w", "w_plus"] | None = Field(
+        default=None, description="space of the latent; default: the one the model edits in"
+    )
+    image: str | None = Field(default=None, description="base64 PNG, JPEG or WebP")
+
+
+class ExcludeRequest(Request):
+    """An attribute to protect and how many of its most salient channels to mask."""
+
+    attribute: str
+    top_k: int = Field(ge=0, strict=True)
+
+
+class StopRequest(Request):
+    """Stop as soon as the target has this probability."""
+
+    probability: float = Field(gt=0, lt=1)
+
+
+class EditRequest(Request):
+    """One attribute edit; null or missing fields take the model card's defaults."""
+
+    attribute: str
+    target: str
+    steps: int | None = Field(default=None, ge=0, le=MAX_STEPS, strict=True)
+    step_size: float | None = Field(default=None, gt=0, le=10)
+    exclude: list[ExcludeRequest] | None = None
+    layers: tuple[int, int] | None = Field(default=None, description="half-open [from, to)")
+    stop: StopRequest | None = None
+    method: Literal["gradctrl"] = "gradctrl"
+
+
+class Output(Request):
+    """How images are encoded."""
+
+    format: ImageFormat = "png"
+    quality: int = Field(default=90, ge=1, le=100)
+    size: int | None = Field(default=None, ge=8, le=MAX_SIZE, description="pixels per side")
+
+
+class EditBody(Request):
+    """POST /v1/edit."""
+
+    model: str | None = Field(default=None, description="default: the first served model")
+    source: Source
+    edits: list[EditRequest] = Field(min_length=1, max_length=MAX_EDITS)
+    truncation: float | None = Field(default=None, ge=0, le=1, description="psi, for seeds")
+    frames: Literal["all", "final"] = "all"
+    output: Output = Output()
+
+
+class EditImageBody(EditBody):
+    """POST /v1/edit/image."""
+
+    animation: bool = Field(default=False, description="all frames as one animated WebP or GIF")
+
+
+class GenerateBody(Request):
+    """POST /v1/generate: seeds or latents."""
+
+    model: str | None = None
+    seeds: list[Seed] | None = Field(default=None, min_length=1, max_length=MAX_IMAGES)
+    latents: list[Latent] | None = Field(default=None, min_length=1, max_length=MAX_IMAGES)
+    truncation: float | None = Field(default=None, ge=0, le=1)
+    output: Output = Output()
+
+
+class ScoreBody(Request):
+    """POST /v1/score."""
+
+    model: str | None = None
+    latents: list[Latent] = Field(min_length=1, max_length=1024)
+
+
+class DirectionsBody(Request):
+    """POST /v1/directions."""
+
+    model: str | None = None
+    latent: Latent
+    attribute: str
+    target: str
+    exclude: list[ExcludeRequest] | None = None
+    layers: tuple[int, int] | None = None
+
+
+Scores = dict[str, dict[str, float]]
+
+
+class FrameAnswer(BaseModel):
+    """One image of an edit; the first frame is step 0 of edit 0, unedited."""
+
+    step: int
+    edit: int
+    image: str = Field(description="base64")
+    scores: Scores
+
+
+class LatentAnswer(BaseModel):
+    """A latent that can be sent back as the next source."""
+
+    space: str
+    values: list[Any]
+
+
+class Masked(BaseModel):
+    """An exclusion that was applied."""
+
+    attribute: str
+    top_k: int
+
+
+class EditAnswer(BaseModel):
+    """What one edit did."""
+
+    attribute: str
+    target: str
+    reached: bool
+    steps_taken: int
+    masked: list[Masked]
+    masked_channels: int
+    kept_norm: float
+
+
+class Receipt(BaseModel):
+    """What is needed to get the same images again."""
+
+    model_sha256: str
+    seed: int | None
+    noise: Literal["const"] = "const"
+    version: str
+
+
+class EditBodyAnswer(BaseModel):
+    """Answer of /v1/edit."""
+
+    request_id: str
+    model: str
+    frames: list[FrameAnswer]
+    latent: LatentAnswer
+    edits: list[EditAnswer]
+    receipt: Receipt
+    timings_ms: dict[str, float]
+
+
+class GenerateAnswer(BaseModel):
+    """Answer of /v1/generate."""
+
+    model: str
+    images: list[str]
+    latents: list[LatentAnswer]
+
+
+class ScoreAnswer(BaseModel):
+    """Answer of /v1/score."""
+
+    model: str
+    scores: list[Scores]
+
+
+class DirectionsAnswer(BaseModel):
+    """Answer of /v1/directions: a unit direction of C numbers."""
+
+    model: str
+    space: str
+    direction: list[float]
+    layers: tuple[int, int]
+    masked: list[Masked]
+    masked_channels: int
+    kept_norm: float
+
+
+class ServedModel(ModelCard):
+    """A card with its tag."""
+
+    tag: str
+    default: bool
+
+
+class ModelsAnswer(BaseModel):
+    """Answer of /v1/models."""
+
+    models: list[ServedModel]
+
+
+class ErrorDetail(BaseModel):
+    """Why a request was refused."""
+
+    code: str
+    message: str
+    field: str | None = None
+    allowed: list[Any] | None = None
+
+
+class ErrorAnswer(BaseModel):
+    """Body of every 4xx and 5xx answer."""
+
+    error: ErrorDetail
