@@ -1,7 +1,7 @@
 """The method: tensors in, tensors out. Imports torch and nothing else of this project."""
 
 from editing.errors import EditingError, NoEditableChannelsError, ShapeError
-from editing.fitting import FitOptions, FittedHead, fit_head, predicted_classes
+from editing.fitting import FitOptions, FittedHead, average_heads, fit_head, predicted_classes
 from editing.gradients import combined_rows, jacobian, log_odds_rows
 from editing.masking import MaskedDirection, mask_salient_channels
 from editing.measures import EditRates, edit_rates
@@ -30,6 +30,7 @@ __all__ = [
     "Trajectory",
     "WalkPlan",
     "apply_deltas",
+    "average_heads",
     "class_logits",
     "class_probabilities",
     "combined_rows",

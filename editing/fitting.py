@@ -4,7 +4,7 @@ Knows nothing about files, names or where labels come from. The paper trains on 
 value; the released code holds out 30 % of its samples, and so do we, for early stopping.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -26,18 +26,25 @@ class FitOptions:
     max_epochs: int = 400  # full-batch Adam steps
     patience: int = 60  # epochs without a better held-out loss
     held_out: float = 0.3  # share of each class
-    num_seeds: int = 8  # restarts; the one with the best held-out loss is kept
+    num_seeds: int = 8  # restarts, each with its own held-out samples; their logits are averaged
 
 
 @dataclass(frozen=True)
 class FittedHead:
-    """A trained head and how it did on the samples that training never saw."""
+    """The mean of all restarts, and how they did on their early-stopping samples."""
 
+    head: Head  # num_seeds * hidden_units wide
+    held_out_accuracy: float  # 0..1, mean over restarts
+    held_out_loss: float  # cross entropy, nats, mean over restarts
+    epochs: tuple[int, ...]  # training steps until the best held-out loss, per restart
+
+
+@dataclass(frozen=True)
+class _Fit:
     head: Head
-    held_out_accuracy: float  # 0..1, on the early-stopping samples
-    held_out_loss: float  # cross entropy, nats
-    seed: int  # the restart that won
-    epochs: int  # training steps until its best held-out loss
+    accuracy: float
+    loss: float
+    epochs: int
 
 
 def fit_head(
@@ -48,7 +55,7 @@ def fit_head(
     options: FitOptions | None = None,
     progress: Callable[[int], None] = lambda restart: None,
 ) -> FittedHead:
-    """The best of several restarts; raises EditingError if a class has fewer than 2 samples."""
+    """The mean of several restarts; raises EditingError if a class has fewer than 2 samples."""
     options = options or FitOptions()
     expect_shape("labels", labels, (latents.shape[0],))
     counts = torch.bincount(labels, minlength=num_classes).tolist()
@@ -56,16 +63,31 @@ def fit_head(
         raise EditingError(f"labels: expected at least 2 samples in each class, got {counts}")
     center, scale = latents.mean(dim=0), latents.std(dim=0).clamp_min(1e-6)
     scaled = (latents - center) / scale
-    best: FittedHead | None = None
+    fits: list[_Fit] = []
     for restart in range(options.num_seeds):
         generator = torch.Generator().manual_seed(seed * 1000 + restart)
         train = _training_mask(labels, num_classes, options.held_out, generator)
-        fitted = _fit_once(scaled, labels, num_classes, train, generator, options)
-        if best is None or fitted.held_out_loss < best.held_out_loss:
-            best = replace(fitted, seed=restart)
+        fits.append(_fit_once(scaled, labels, num_classes, train, generator, options))
         progress(restart)
-    assert best is not None
-    return replace(best, head=_unscale(best.head, center, scale))
+    return FittedHead(
+        _unscale(average_heads([fit.head for fit in fits]), center, scale),
+        sum(fit.accuracy for fit in fits) / len(fits),
+        sum(fit.loss for fit in fits) / len(fits),
+        tuple(fit.epochs for fit in fits),
+    )
+
+
+def average_heads(heads: Sequence[Head]) -> Head:
+    """One head whose logits are the mean of the logits of heads of equal class count.
+
+    The hidden units stand side by side, so the mean is again two fully connected layers.
+    """
+    return Head(
+        torch.cat([head.hidden_weight for head in heads]),
+        torch.cat([head.hidden_bias for head in heads]),
+        torch.cat([head.class_weight for head in heads], dim=1) / len(heads),
+        torch.stack([head.class_bias for head in heads]).mean(dim=0),
+    )
 
 
 def predicted_classes(head: Head, latents: Tensor) -> Tensor:
@@ -92,7 +114,7 @@ def _fit_once(
     train: Tensor,
     generator: torch.Generator,
     options: FitOptions,
-) -> FittedHead:
+) -> _Fit:
     head = _new_head(latents.shape[1], num_classes, options.hidden_units, generator)
     weights = [head.hidden_weight, head.class_weight]
     optimizer = torch.optim.AdamW(
@@ -114,7 +136,7 @@ def _fit_once(
         elif epoch + 1 - best_epoch >= options.patience:
             break
     hits = predicted_classes(best_head, latents[~train]) == labels[~train]
-    return FittedHead(best_head, float(hits.double().mean()), best_loss, 0, best_epoch)
+    return _Fit(best_head, float(hits.double().mean()), best_loss, best_epoch)
 
 
 def _new_head(channels: int, num_classes: int, units: int, generator: torch.Generator) -> Head:

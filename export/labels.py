@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -46,7 +47,8 @@ def binary_scores(positive: np.ndarray) -> np.ndarray:
 def save_labels(folder: Path, labels: Mapping[str, AttributeLabels]) -> None:
     """Write labels into a bank folder, beside those that are there already."""
     merged = {**read_labels(folder), **labels} if (folder / LABELS_FILE).exists() else labels
-    np.savez(folder / LABELS_FILE, **{name: one.scores for name, one in merged.items()})
+    arrays: dict[str, Any] = {name: one.scores for name, one in merged.items()}
+    np.savez(folder / LABELS_FILE, **arrays)
     described = {
         name: {key: value for key, value in asdict(one).items() if key != "scores"}
         for name, one in merged.items()

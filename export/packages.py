@@ -8,7 +8,10 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import tempfile
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +34,13 @@ class Package:
     def label(self) -> str:
         """Name and version, for messages and provenance."""
         return f"{self.name} {self.version}"
+
+
+@contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """A temporary folder for a download."""
+    with tempfile.TemporaryDirectory(prefix="gradctrl-fetch-") as folder:
+        yield Path(folder)
 
 
 def download_wheel(package: Package, into: Path) -> Path:

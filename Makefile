@@ -1,0 +1,46 @@
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3.11
+BIN := .venv/bin
+PORT ?= 3000
+export BENTOML_DO_NOT_TRACK := True
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+PACKAGES := editing model_store service export tests benchmarks clients/python/gradctrl_client clients/examples
+
+help: ## show the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+.venv/installed: pyproject.toml clients/python/pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "needs $(PYTHON); set PYTHON=..." >&2; exit 1; }
+	@echo "setting up .venv (once; downloads about 1 GB)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet -e '.[dev]' -e clients/python
+	@touch $@
+
+setup: .venv/installed ## create .venv and install everything
+
+demo: setup ## fetch a public GAN, serve it, edit it, write demo/strip.png
+	@$(BIN)/gradctrl models celeba >/dev/null 2>&1 || $(BIN)/gradctrl fetch celeba
+	@$(BIN)/python clients/examples/demo.py --output demo
+
+serve: setup ## serve every model in the store (PORT=3000)
+	@$(BIN)/gradctrl models | grep -q '^gradctrl-' || $(BIN)/gradctrl fetch celeba
+	@$(BIN)/gradctrl serve --port $(PORT)
+
+test: setup ## run all tests
+	@$(BIN)/python -m pytest
+
+lint: setup ## ruff, format check, strict types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy $(PACKAGES)
+
+format: setup ## format and fix what can be fixed
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+bench: setup ## measured comparisons
+	@$(BIN)/python -m benchmarks.service
+	@$(BIN)/python -m benchmarks.near_boundary
+
+.PHONY: help setup demo serve test lint format bench

@@ -1,0 +1,1 @@
+"""Measured comparisons; run them with `make bench`."""

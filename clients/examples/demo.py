@@ -1,0 +1,104 @@
+"""Starts the service, edits faces through the REST API, writes a film strip, stops the service.
+
+Uses the client library alone; the service is the `gradctrl` command next to this Python.
+"""
+
+import argparse
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from gradctrl_client import Client, Edit
+from PIL import Image, ImageDraw
+
+READY_TIMEOUT_S = 120
+ROWS = (  # seeds with clean faces: seed, attribute, target, steps
+    (69, "smile", "smiling", 8),
+    (69, "gender", "male", 8),
+    (57, "gender", "female", 8),
+    (68, "background", "dark", 16),
+)
+FRAMES_SHOWN = 9
+SCALE = 2
+MARGIN = 16  # pixels above each row, for its caption
+
+
+@contextmanager
+def service(log: Path) -> Iterator[str]:
+    """The URL of a service that lives as long as the block."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    command = [str(Path(sys.executable).with_name("gradctrl")), "serve", "--port", str(port)]
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            [*command, "--models", "celeba"], stdout=output, stderr=output, start_new_session=True
+        )
+    try:
+        url = f"http://127.0.0.1:{port}"
+        _wait(url, process, log)
+        yield url
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(30)
+
+
+def _wait(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    started = time.monotonic()
+    with Client(url) as client:
+        while not client.is_ready():
+            if process.poll() is not None or time.monotonic() - started > READY_TIMEOUT_S:
+                raise SystemExit(f"the service did not start; see {log}")
+            time.sleep(0.1)
+    print(f"service ready after {time.monotonic() - started:.1f} s at {url}")
+
+
+def edit_rows(client: Client) -> list[tuple[str, Edit]]:
+    """One edit per row, with a caption that gives the scores."""
+    rows = []
+    for seed, attribute, target, steps in ROWS:
+        started = time.perf_counter()
+        edit = client.edit(attribute, target, seed=seed, steps=steps)
+        elapsed = (time.perf_counter() - started) * 1000
+        before, after = (edit.frames[i].scores[attribute][target] for i in (0, -1))
+        caption = f"{attribute} -> {target}: {before:.2f} -> {after:.2f}"
+        print(f"seed {seed}: {caption}, {len(edit.frames)} frames in {elapsed:.0f} ms")
+        rows.append((caption, edit))
+    return rows
+
+
+def film_strip(rows: list[tuple[str, Edit]]) -> Image.Image:
+    """All rows under each other, captions above them."""
+    side = rows[0][1].frames[0].image.width * SCALE
+    width = side * FRAMES_SHOWN
+    sheet = Image.new("RGB", (width, (side + MARGIN) * len(rows)), "white")
+    draw = ImageDraw.Draw(sheet)
+    for y, (caption, edit) in enumerate(rows):
+        top = y * (side + MARGIN)
+        draw.text((4, top + 2), caption, fill="black")
+        every = (len(edit.frames) - 1) // (FRAMES_SHOWN - 1) or 1
+        for x, frame in enumerate(edit.frames[::every]):
+            tile = frame.image.resize((side, side), Image.Resampling.BICUBIC)
+            sheet.paste(tile, (x * side, top + MARGIN))
+    return sheet
+
+
+def main() -> None:
+    """Run the demo."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--output", type=Path, default=Path("demo"), help="folder for the strip")
+    folder: Path = parser.parse_args().output
+    folder.mkdir(parents=True, exist_ok=True)
+    with service(folder / "service.log") as url, Client(url) as client:
+        rows = edit_rows(client)
+    film_strip(rows).save(folder / "strip.png")
+    print(f"wrote {folder / 'strip.png'}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,40 @@
+"""Small notations of the command line: 0-7, age:10,smile:5 and 2:10."""
+
+import re
+
+from export.errors import ExportError
+
+MAX_SEEDS = 100_000
+
+
+def parse_seeds(text: str) -> list[int]:
+    """Seeds of `0-7` or `1,5,9` or both; ExportError shows the notation."""
+    seeds: list[int] = []
+    for part in text.split(","):
+        match = re.fullmatch(r"\s*(\d+)(?:-(\d+))?\s*", part)
+        if not match:
+            raise ExportError(f"seeds: expected something like 0-7 or 1,5,9, got {text!r}")
+        first, last = int(match[1]), int(match[2] or match[1])
+        if not first <= last < 2**32 or last - first >= MAX_SEEDS:
+            raise ExportError(f"seeds: {part.strip()!r} is not a range within 0..{2**32 - 1}")
+        seeds += range(first, last + 1)
+    return seeds
+
+
+def parse_exclude(text: str) -> list[tuple[str, int]]:
+    """(attribute, top_k) pairs of `age:10,smile:5`; an empty text is no exclusion."""
+    pairs = []
+    for part in filter(None, (piece.strip() for piece in text.split(","))):
+        name, _, k = part.partition(":")
+        if not name or not k.isdigit():
+            raise ExportError(f"exclude: expected attribute:top_k pairs, got {part!r}")
+        pairs.append((name, int(k)))
+    return pairs
+
+
+def parse_layers(text: str) -> tuple[int, int]:
+    """The half-open range of `2:10`."""
+    match = re.fullmatch(r"(\d+):(\d+)", text.strip())
+    if not match:
+        raise ExportError(f"layers: expected a half-open range such as 2:10, got {text!r}")
+    return int(match[1]), int(match[2])

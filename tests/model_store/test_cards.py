@@ -1,0 +1,48 @@
+"""model_store/cards.py: what a card refuses."""
+
+import pytest
+from pydantic import ValidationError
+
+from model_store import AttributeCard, EditDefaults, Exclusion
+from tests.doubles import ATTRIBUTES, make_card
+
+
+def test_a_card_survives_json() -> None:
+    card = make_card()
+    assert type(card).model_validate_json(card.model_dump_json()) == card
+
+
+def test_latent_shapes() -> None:
+    card = make_card()
+    assert card.latent_shape == (1, 16)
+    style = card.model_copy(update={"spaces": ("w_plus",), "num_ws": 10, "w_dim": 512})
+    assert style.latent_shape == (10, 512)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"attributes": (*ATTRIBUTES, ATTRIBUTES[0])}, "names must differ"),
+        ({"spaces": ("w_plus",)}, "num_ws"),
+        ({"spaces": ()}, "spaces"),
+        ({"surprise": 1}, "surprise"),
+        ({"name": "Bad Name"}, "name"),
+        ({"files": {"card.json": "abc"}}, "files"),
+        (
+            {
+                "attributes": (
+                    AttributeCard(
+                        name="a",
+                        classes=("x", "y"),
+                        defaults=EditDefaults(exclude=(Exclusion(attribute="a", top_k=1),)),
+                    ),
+                )
+            },
+            "cannot exclude",
+        ),
+        ({"attributes": (AttributeCard(name="a", classes=("x", "x")),)}, "class names"),
+    ],
+)
+def test_contradictions_are_refused(change: dict[str, object], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        type(make_card()).model_validate({**make_card().model_dump(), **change})

@@ -1,0 +1,77 @@
+"""model_store/plans.py: names to indices, and every refusal with its field and what it allows."""
+
+from typing import Any
+
+import pytest
+
+from editing import NEVER_STOP
+from model_store import PlanError, plan_edit, walk_plan
+from tests.doubles import make_card
+
+CARD = make_card()
+
+
+def test_missing_fields_take_the_card_s_defaults() -> None:
+    planned = plan_edit(CARD, "smile", "smiling")
+    assert (planned.attribute, planned.target) == (0, 1)
+    assert (planned.steps, planned.step_size) == (6, 0.5)
+    assert planned.top_k == (0, 3, 0)
+    assert planned.layers == (0, 1)
+    assert planned.stop_probability == NEVER_STOP
+    assert planned.masked(CARD) == [("age", 3)]
+
+
+def test_an_empty_exclusion_list_protects_nothing() -> None:
+    assert plan_edit(CARD, "smile", "smiling", exclude=[]).top_k == (0, 0, 0)
+
+
+def test_explicit_fields_win() -> None:
+    planned = plan_edit(
+        CARD, "hair", "blond", 0, 0.1, [("smile", 16), ("age", 2)], (0, 1), stop=0.9
+    )
+    assert planned.top_k == (16, 2, 0)
+    assert (planned.steps, planned.step_size, planned.stop_probability) == (0, 0.1, 0.9)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "field", "allowed"),
+    [
+        (("beard", "yes"), "unknown_attribute", "attribute", ["smile", "age", "hair"]),
+        (("hair", "green"), "unknown_class", "target", ["black", "brown", "blond"]),
+        (
+            ("age", "old", None, None, [("nose", 3)]),
+            "unknown_attribute",
+            "exclude[0].attribute",
+            ["smile", "age", "hair"],
+        ),
+        (
+            ("age", "old", None, None, [("smile", 1), ("age", 3)]),
+            "bad_request",
+            "exclude[1].attribute",
+            ["smile", "hair"],
+        ),
+        (
+            ("age", "old", None, None, [("smile", 17)]),
+            "bad_request",
+            "exclude[0].top_k",
+            [0, 16],
+        ),
+        (("age", "old", None, None, None, (0, 2)), "bad_request", "layers", [0, 1]),
+        (("age", "old", None, None, None, (1, 1)), "bad_request", "layers", [0, 1]),
+    ],
+)
+def test_refusals(arguments: tuple[Any, ...], code: str, field: str, allowed: list[object]) -> None:
+    with pytest.raises(PlanError) as caught:
+        plan_edit(CARD, *arguments)
+    assert (caught.value.code, caught.value.field) == (code, field)
+    assert caught.value.allowed == allowed
+
+
+def test_a_batch_has_one_row_per_edit() -> None:
+    plan, ranges = walk_plan(
+        [plan_edit(CARD, "smile", "smiling"), plan_edit(CARD, "hair", "brown", 3)], "cpu"
+    )
+    assert plan.attribute.tolist() == [0, 2]
+    assert plan.steps.tolist() == [6, 3]
+    assert plan.top_k.tolist() == [[0, 3, 0], [0, 0, 0]]
+    assert ranges.tolist() == [[0, 1], [0, 1]]
