@@ -116,12 +116,12 @@ def real_files(
 
 @pytest.fixture(scope="module")
 def reference(
-    face_api_package: Path, node: Path, tmp_path_factory: pytest.TempPathFactory
+    face_api_package: Path, node: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Outputs:
     """What the package's own JavaScript computes for the varied images."""
     raw = tmp_path_factory.mktemp("images") / "images.raw"
     raw.write_bytes(varied_images().tobytes())
-    command = [str(node), str(REFERENCE_SCRIPT), str(face_api_package), str(raw)]
+    command = [node, str(REFERENCE_SCRIPT), str(face_api_package), str(raw)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-2000:]
     return {name: np.array(values) for name, values in json.loads(done.stdout).items()}

@@ -1,0 +1,77 @@
+"""service/walking.py: requests walked together answer as they would alone."""
+
+import numpy as np
+
+from editing import NEVER_STOP
+from model_store import PlannedEdit, StoredModel, plan_edit
+from service.specs import WalkSpec
+from service.walking import LoadedHeads, find_direction, score_all, walk_all
+
+
+def loaded(model: StoredModel) -> LoadedHeads:
+    heads = model.stacked_heads()
+    assert heads is not None
+    return LoadedHeads(heads, model.generator(), (2, 2, 3))
+
+
+def spec(model: StoredModel, seed: int, *edits: PlannedEdit) -> WalkSpec:
+    return WalkSpec(model.tag, seed, None, 1.0, edits)
+
+
+def test_mixed_requests_equal_single_ones(tiny: StoredModel) -> None:
+    card = tiny.card
+    specs = [
+        spec(tiny, 1, plan_edit(card, "smile", "smiling")),
+        spec(tiny, 2, plan_edit(card, "hair", "blond", 4), plan_edit(card, "age", "old", 2)),
+        spec(tiny, 3, plan_edit(card, "age", "young", 0)),
+    ]
+    together = walk_all(loaded(tiny), specs)
+    assert [len(answer["latents"]) for answer in together] == [7, 7, 1]
+    for one, answer in zip(specs, together, strict=True):
+        alone = walk_all(loaded(tiny), [one])[0]
+        np.testing.assert_allclose(answer["latents"], alone["latents"], atol=1e-5)
+        np.testing.assert_allclose(answer["probabilities"], alone["probabilities"], atol=1e-5)
+        assert [edit["steps_taken"] for edit in answer["edits"]] == [
+            edit["steps_taken"] for edit in alone["edits"]
+        ]
+
+
+def test_a_second_edit_starts_where_the_first_ended(tiny: StoredModel) -> None:
+    first = plan_edit(tiny.card, "hair", "blond", 4)
+    second = plan_edit(tiny.card, "age", "old", 2)
+    both = walk_all(loaded(tiny), [spec(tiny, 2, first, second)])[0]
+    middle = WalkSpec(tiny.tag, None, both["latents"][4], 1.0, (second,))
+    chained = walk_all(loaded(tiny), [middle])[0]
+    np.testing.assert_allclose(chained["latents"], both["latents"][4:], atol=1e-5)
+
+
+def test_a_refused_request_does_not_touch_its_neighbours(tiny: StoredModel) -> None:
+    masked = plan_edit(tiny.card, "smile", "smiling", exclude=[("age", 16)])
+    later = spec(tiny, 1, plan_edit(tiny.card, "hair", "blond", 2), masked)
+    free = spec(tiny, 1, plan_edit(tiny.card, "smile", "smiling"))
+    refused, answered = walk_all(loaded(tiny), [later, free])
+    assert refused["refusal"]["code"] == "no_editable_channels"
+    assert refused["refusal"]["field"] == "edits[1].exclude"
+    assert len(answered["latents"]) == 7
+
+
+def test_reached_respects_the_stop_probability(tiny: StoredModel) -> None:
+    edit = plan_edit(tiny.card, "hair", "blond", 40, exclude=[], stop=0.8)
+    report = walk_all(loaded(tiny), [spec(tiny, 5, edit)])[0]["edits"][0]
+    assert report["reached"]
+    assert report["steps_taken"] < 40
+    short = plan_edit(tiny.card, "hair", "blond", 1, 1e-4, exclude=[], stop=0.999)
+    assert not walk_all(loaded(tiny), [spec(tiny, 5, short)])[0]["edits"][0]["reached"]
+
+
+def test_direction_and_scores_agree_with_the_walk(tiny: StoredModel) -> None:
+    edit = PlannedEdit(0, 1, 1, 0.5, (0, 3, 0), (0, 1), NEVER_STOP)
+    one = spec(tiny, 4, edit)
+    walked = walk_all(loaded(tiny), [one])[0]
+    found = find_direction(loaded(tiny), one)
+    step = walked["latents"][1, 0] - walked["latents"][0, 0]
+    np.testing.assert_allclose(step, 0.5 * found["direction"], atol=1e-6)
+    assert found["masked_channels"] == 3
+    np.testing.assert_allclose(
+        score_all(loaded(tiny), walked["latents"]), walked["probabilities"], atol=1e-5
+    )
