@@ -38,3 +38,11 @@ def parse_layers(text: str) -> tuple[int, int]:
     if not match:
         raise ExportError(f"layers: expected a half-open range such as 2:10, got {text!r}")
     return int(match[1]), int(match[2])
+
+
+def parse_names(text: str, known: list[str]) -> list[str]:
+    """Names of `smile,age` out of the known ones; an empty text is all of them."""
+    names = [name for name in (piece.strip() for piece in text.split(",")) if name]
+    if unknown := [name for name in names if name not in known]:
+        raise ExportError(f"attributes: {unknown} are not labelled; there are {known}")
+    return names or known

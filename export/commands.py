@@ -11,12 +11,13 @@ from PIL import Image
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from editing import EditingError
+from editing import EditingError, FitOptions
 from export import labeling, training
-from export.arguments import parse_exclude, parse_layers, parse_seeds
+from export.arguments import parse_exclude, parse_layers, parse_names, parse_seeds
 from export.banks import make_bank, open_bank_of, sample_latents
 from export.errors import ExportError
 from export.fetching import PUBLIC_MODELS, fetch_model
+from export.labels import read_labels
 from export.strips import edit_seed, film_strip
 from model_store import ModelStoreError, find_model, list_models, plan_edit, to_pixels
 
@@ -185,6 +186,9 @@ def train(
     name: Name,
     bank_folder: BankFolder,
     per_class: Annotated[int, typer.Option(help="Labelled samples per class.", min=2)] = 30,
+    attributes: Annotated[
+        str, typer.Option(help="Attributes to train, comma-separated; default: all labelled.")
+    ] = "",
     select: Annotated[
         str, typer.Option(help="Which samples: extremes (confident ones) or random.")
     ] = "extremes",
@@ -197,13 +201,14 @@ def train(
     if select not in ("extremes", "random"):
         raise ExportError(f"--select must be extremes or random, got {select!r}")
     model, samples = open_bank_of(bank_folder, name)
-    labels = labeling.read_labels(bank_folder)
+    labels = read_labels(bank_folder)
+    chosen = parse_names(attributes, list(labels))
     with _progress() as progress:
-        task = progress.add_task("training", total=None)
+        task = progress.add_task("training", total=FitOptions.num_seeds)
         trained = training.train_model(
             model,
             samples,
-            labels,
+            {name: labels[name] for name in chosen},
             per_class,
             "extremes" if select == "extremes" else "random",
             seed,

@@ -3,7 +3,9 @@
 ExportError
 ├── FetchError   a package could not be had, or its bytes differ from the pinned hash
 ├── BankError    a folder is not the sample bank that the job needs
-└── LabelError   labels are missing or contradict each other
+├── LabelError   labels are missing or contradict each other
+├── WeightManifestError  (labelers/weight_manifest.py) a weight manifest and its binary disagree
+└── OnnxMismatchError    (labelers/face_api.py) an exported file computes something else
 """
 
 

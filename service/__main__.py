@@ -43,7 +43,8 @@ def _check_port(host: str, port: int) -> None:
         with socket.create_server((host, port)):
             pass
     except OSError as error:
-        raise SystemExit(f"error: cannot listen on {host}:{port}: {error.strerror}") from error
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise SystemExit(f"error: cannot listen on {host}:{port}: {reason}") from error
 
 
 def main() -> None:

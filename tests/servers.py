@@ -41,7 +41,12 @@ def running(
     folder: Path = ROOT,
 ) -> Iterator[str]:
     """Any serving command, waited for at /readyz."""
-    env = {**os.environ, "BENTOML_HOME": str(home), "BENTOML_DO_NOT_TRACK": "True", **environment}
+    own = log.with_suffix(".home")  # a second server in one home wipes the metrics of the first
+    own.mkdir()
+    for part in ("models", "bentos"):
+        (home / part).mkdir(exist_ok=True)
+        (own / part).symlink_to(home / part)
+    env = {**os.environ, "BENTOML_HOME": str(own), "BENTOML_DO_NOT_TRACK": "True", **environment}
     with log.open("w") as output:
         process = subprocess.Popen(
             command, cwd=folder, env=env, stdout=output, stderr=output, start_new_session=True

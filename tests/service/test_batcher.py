@@ -67,7 +67,8 @@ def test_sizes_bound_a_batch_but_a_large_item_still_runs() -> None:
 
 def test_a_full_queue_refuses_at_once_and_depth_is_reported() -> None:
     async def scenario() -> None:
-        recorder, depths = Recorder(), []
+        recorder = Recorder()
+        depths: list[int] = []
         batcher = Batcher(recorder.run, LIMITS, depths.append)
         tasks = await submitted(batcher, recorder, [("a", 1, 1), ("a", 2, 5)])
         with pytest.raises(QueueFullError, match="5 waiting, at most 6"):

@@ -1,0 +1,50 @@
+"""clients/python against the real service."""
+
+import pytest
+from gradctrl_client import Client, GradCtrlError, ServiceUnreachableError
+
+from tests.servers import free_port
+
+
+def test_the_quickstart(service_url: str) -> None:
+    with Client(service_url) as client:
+        edit = client.edit(seed=7, attribute="smile", target="smiling")
+        assert [frame.step for frame in edit.frames] == list(range(7))
+        assert edit.frames[0].image.size == (16, 16)
+        first, last = (edit.frames[i].scores["smile"]["smiling"] for i in (0, -1))
+        assert last > first
+        further = client.edit(latent=edit.latent, attribute="hair", target="blond", steps=2)
+        assert further.frames[0].image.tobytes() == edit.frames[-1].image.tobytes()
+        assert edit.edits[0].masked == [{"attribute": "age", "top_k": 3}]
+
+
+def test_every_endpoint(service_url: str) -> None:
+    with Client(service_url) as client:
+        assert client.is_ready()
+        assert client.models()[0]["name"] == "tiny"
+        generated = client.generate(seeds=[1, 2], truncation=0.8)
+        assert generated.images[1].size == (16, 16)
+        assert len(client.score(generated.latents)) == 2
+        found = client.directions(latent=generated.latents[0], attribute="age", target="old")
+        assert len(found["direction"]) == 16
+        body = {
+            "source": {"seed": 1},
+            "edits": [{"attribute": "age", "target": "old"}],
+            "output": {"format": "webp"},
+        }
+        assert client.edit_image(body)[8:12] == b"WEBP"
+
+
+def test_refusals_carry_code_field_and_allowed(service_url: str) -> None:
+    with Client(service_url) as client, pytest.raises(GradCtrlError) as caught:
+        client.edit(seed=7, attribute="smile", target="grinning")
+    error = caught.value
+    assert (error.code, error.field, error.status) == ("unknown_class", "edits[0].target", 400)
+    assert error.allowed == ["not_smiling", "smiling"]
+
+
+def test_no_service_is_a_typed_error() -> None:
+    with Client(f"http://127.0.0.1:{free_port()}") as client:
+        assert not client.is_ready()
+        with pytest.raises(ServiceUnreachableError):
+            client.models()

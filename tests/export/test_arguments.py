@@ -1,0 +1,30 @@
+"""export/arguments.py."""
+
+import pytest
+
+from export.arguments import parse_exclude, parse_layers, parse_names, parse_seeds
+from export.errors import ExportError
+
+
+def test_notations() -> None:
+    assert parse_seeds("0-3,9") == [0, 1, 2, 3, 9]
+    assert parse_exclude("age:10, smile:5") == [("age", 10), ("smile", 5)]
+    assert parse_exclude("") == []
+    assert parse_layers("2:10") == (2, 10)
+    assert parse_names("b", ["a", "b"]) == ["b"]
+    assert parse_names("", ["a", "b"]) == ["a", "b"]
+
+
+@pytest.mark.parametrize("text", ["", "x", "3-1", "0-9999999", "4294967296"])
+def test_bad_seeds(text: str) -> None:
+    with pytest.raises(ExportError, match="seeds"):
+        parse_seeds(text)
+
+
+def test_bad_pairs_and_ranges() -> None:
+    with pytest.raises(ExportError, match="attribute:top_k"):
+        parse_exclude("age=10")
+    with pytest.raises(ExportError, match="not labelled"):
+        parse_names("c", ["a", "b"])
+    with pytest.raises(ExportError, match="half-open"):
+        parse_layers("2-10")

@@ -1,0 +1,62 @@
+"""export/banks.py: reproducible, resumable, honest about what it holds."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from export import BankError, make_bank, open_bank
+from export.banks import open_bank_of
+from model_store import StoredModel, save_model, z_from_seed
+from tests.doubles import make_card, make_generator, make_heads
+
+
+def test_samples_come_from_their_seeds(tiny: StoredModel, tmp_path: Path) -> None:
+    make_bank(tiny, 70, tmp_path, first_seed=5)
+    bank = open_bank(tmp_path, "tiny")
+    assert bank.images.shape == (70, 16, 16, 3)
+    assert bank.images.dtype == np.uint8
+    np.testing.assert_array_equal(bank.latents[66, 0], z_from_seed(71, 16))
+
+
+def test_an_interrupted_bank_resumes_to_the_same_bytes(tiny: StoredModel, tmp_path: Path) -> None:
+    make_bank(tiny, 150, tmp_path / "whole")
+
+    def stop(done: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        make_bank(tiny, 150, tmp_path / "parts", progress=stop)
+    with pytest.raises(BankError, match="64 of 150"):
+        open_bank(tmp_path / "parts")
+    steps: list[int] = []
+    make_bank(tiny, 150, tmp_path / "parts", progress=steps.append)
+    assert steps == [128, 150]
+    for name in ("latents.npy", "images.npy"):
+        whole, parts = ((tmp_path / folder / name).read_bytes() for folder in ("whole", "parts"))
+        assert whole == parts
+
+
+def test_another_bank_is_not_overwritten(tiny: StoredModel, tmp_path: Path) -> None:
+    make_bank(tiny, 10, tmp_path)
+    with pytest.raises(BankError, match="holds another bank"):
+        make_bank(tiny, 11, tmp_path)
+    with pytest.raises(BankError, match="not 'other'"):
+        open_bank(tmp_path, "other")
+
+
+def test_missing_and_broken_banks(tmp_path: Path) -> None:
+    with pytest.raises(BankError, match=r"no bank\.json"):
+        open_bank(tmp_path)
+    (tmp_path / "bank.json").write_text(json.dumps({"model": 1}))
+    with pytest.raises(BankError, match="not a bank description"):
+        open_bank(tmp_path)
+
+
+def test_a_bank_of_other_weights_is_refused(tmp_path: Path) -> None:
+    first = save_model(make_generator(), make_card("banked"), make_heads())
+    make_bank(first, 4, tmp_path)
+    save_model(make_generator(seed=9), make_card("banked"), make_heads())
+    with pytest.raises(BankError, match="other generator weights"):
+        open_bank_of(tmp_path, "banked")

@@ -1,0 +1,97 @@
+"""The `gradctrl` command, run as a user runs it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from model_store import StoredModel, save_model
+from tests.doubles import make_card, make_generator
+
+GRADCTRL = str(Path(sys.executable).with_name("gradctrl"))
+
+
+def run(*arguments: str, code: int = 0) -> str:
+    """Stdout of a run that succeeds, stderr of one that fails."""
+    env = {**os.environ, "COLUMNS": "200"}
+    done = subprocess.run([GRADCTRL, *arguments], env=env, capture_output=True, text=True)
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stderr if code else done.stdout
+
+
+def size_of(path: Path) -> tuple[int, int]:
+    """Width and height of an image file."""
+    with Image.open(path) as image:
+        return image.size
+
+
+@pytest.mark.parametrize(
+    "command", ["fetch", "models", "generate", "edit", "bank", "label", "train", "serve"]
+)
+def test_every_command_has_help(command: str) -> None:
+    assert "Usage" in run(command, "--help")
+
+
+def test_models_lists_and_shows(tiny: StoredModel) -> None:
+    assert f"{tiny.tag}  dcgan  16 px  smile, age, hair" in run("models")
+    assert '"family": "dcgan"' in run("models", "tiny")
+
+
+def test_generate_writes_images_and_latents(tiny: StoredModel, tmp_path: Path) -> None:
+    run("generate", "tiny", "--seeds", "3-4", "-o", str(tmp_path))
+    assert size_of(tmp_path / "seed3.png") == (16, 16)
+    with np.load(tmp_path / "seed4.npz") as saved:
+        assert saved["latent"].shape == (1, 16)
+
+
+def test_edit_writes_a_strip(tiny: StoredModel, tmp_path: Path) -> None:
+    strip = tmp_path / "strip.png"
+    arguments = ["--attribute", "hair", "--target", "blond", "--steps", "4", "--exclude", "age:2"]
+    printed = run("edit", "tiny", "--seed", "1", *arguments, "-o", str(strip))
+    assert "hair=blond" in printed
+    assert size_of(strip) == (16 * 2 * 5, 32)
+
+
+@pytest.mark.slow
+def test_bank_label_train_make_a_servable_model(tmp_path: Path) -> None:
+    save_model(make_generator(), make_card("afternoon", attributes=()), {})
+    bank = str(tmp_path / "bank")
+    run("bank", "afternoon", "--samples", "300", "-o", bank)
+    latents = np.load(tmp_path / "bank" / "latents.npy")[:, 0]
+    rows = [f"{i},{'high' if latents[i, 2] > 0 else 'low'}" for i in range(200)]
+    table = tmp_path / "people.csv"
+    table.write_text("sample,level\n" + "\n".join(rows))
+    assert "level: high" in run("label", bank, "--csv", str(table))
+    assert "background: dark" in run("label", bank, "--with", "background")
+    table.write_text("sample,level\n" + "\n".join(rows[:60]))
+    printed = run("train", "afternoon", "--bank", bank, "--attributes", "level")
+    assert "level: validation accuracy" in printed
+    assert "stored gradctrl-afternoon:" in printed
+    assert "afternoon" in run("models")
+    run("edit", "afternoon", "--attribute", "level", "--target", "high", "-o", f"{bank}/s.png")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["fetch", "mona-lisa"], "error: no public model 'mona-lisa'; there are: celeba, digiface"),
+        (["models", "nobody"], "error: no model 'nobody' in the store"),
+        (["edit", "tiny", "--attribute", "x", "--target", "y"], "error: model 'tiny' has no"),
+        (
+            ["edit", "tiny", "--attribute", "hair", "--target", "blond", "--exclude", "age:16"],
+            "error: the exclusions leave no channel",
+        ),
+        (["generate", "tiny", "--seeds", "a", "-o", "x"], "error: seeds: expected"),
+        (["label", "nowhere", "--with", "background"], "error: nowhere: no bank.json"),
+        (["label", "nowhere"], "error: give exactly one of --with and --csv"),
+        (["train", "tiny", "--bank", "nowhere"], "error: nowhere: no bank.json"),
+    ],
+)
+def test_bad_input_is_one_line(tiny: StoredModel, arguments: list[str], message: str) -> None:
+    printed = run(*arguments, code=2)
+    assert printed.startswith(message)
+    assert printed.count("\n") == 1

@@ -1,0 +1,80 @@
+"""export/training.py: few labels in, a stored model out."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from editing import FitOptions
+from export.errors import LabelError
+from export.fetching import shipped_heads
+from export.labels import AttributeLabels, binary_scores
+from export.training import choose_samples, store_trained, train_attribute, write_heads
+from model_store import StoredModel, save_model
+from tests.doubles import ATTRIBUTES, make_card, make_generator, make_heads
+
+QUICK = FitOptions(num_seeds=2, max_epochs=100)
+RNG = np.random.default_rng(0)
+LATENTS = RNG.standard_normal((2000, 1, 16)).astype(np.float32)
+SCORES = LATENTS[:, 0, 3] * 2 + LATENTS[:, 0, 5]
+LABELS = AttributeLabels(("low", "high"), "a rule", binary_scores(SCORES))
+
+
+def test_thirty_extremes_per_class_learn_a_rule() -> None:
+    trained = train_attribute("level", LABELS, LATENTS, 30)
+    assert trained.card.validation_accuracy is not None
+    assert trained.card.validation_accuracy > 0.7  # a coin gives 0.5
+    assert trained.card.validation_samples == 2000 - 60
+    assert trained.card.labelled_by == "a rule"
+
+
+def test_extremes_are_confident_and_validation_is_disjoint() -> None:
+    rng = np.random.default_rng(0)
+    chosen = choose_samples("level", LABELS, 30, "extremes", rng)
+    assert len(set(chosen.tolist())) == 60
+    assert np.abs(SCORES[chosen]).min() > np.quantile(np.abs(SCORES), 0.9)
+    random = choose_samples("level", LABELS, 30, "random", rng)
+    assert np.abs(SCORES[random]).min() < np.quantile(np.abs(SCORES), 0.5)
+
+
+def test_as_many_labels_as_people_gave_are_enough() -> None:
+    scores = np.full((2000, 2), np.nan, dtype=np.float32)
+    for index in (*np.argsort(SCORES)[:12], *np.argsort(SCORES)[-12:]):
+        scores[index] = (0, 1) if SCORES[index] > 0 else (1, 0)
+    people = AttributeLabels(("low", "high"), "people", scores)
+    trained = train_attribute("level", people, LATENTS, 30, options=QUICK)
+    assert trained.card.validation_samples == 0
+    assert trained.card.validation_accuracy is None
+
+
+def test_a_class_with_too_few_labels_is_named() -> None:
+    scores = np.full((2000, 3), np.nan, dtype=np.float32)
+    scores[:50] = np.eye(3)[np.arange(50) % 2]
+    labels = AttributeLabels(("a", "b", "c"), "people", scores)
+    with pytest.raises(LabelError, match="class 'c' has 0 labelled samples"):
+        train_attribute("level", labels, LATENTS, 30)
+
+
+def test_new_attributes_join_the_old_ones_in_a_new_version(tmp_path: Path) -> None:
+    model: StoredModel = save_model(make_generator(), make_card("trained"), make_heads())
+    trained = train_attribute("level", LABELS, LATENTS, 10, options=QUICK)
+    stored = store_trained(model, [trained])
+    assert stored.tag != model.tag
+    assert [a.name for a in stored.card.attributes] == [*(a.name for a in ATTRIBUTES), "level"]
+    torch.testing.assert_close(
+        stored.heads()["level"].class_weight, trained.fitted.head.class_weight
+    )
+    write_heads(stored, tmp_path)
+    assert len(json.loads((tmp_path / "trained.json").read_text())) == 4
+    assert (tmp_path / "trained.safetensors").is_file()
+
+
+def test_shipped_heads_of_celeba_fit_their_cards() -> None:
+    attributes, heads = shipped_heads("celeba")
+    assert [a.name for a in attributes] == ["background", "gender", "smile", "age"]
+    for attribute in attributes:
+        assert heads[attribute.name].num_classes == len(attribute.classes)
+        assert heads[attribute.name].hidden_weight.shape[1] == 100
+    assert shipped_heads("digiface") == ((), {})

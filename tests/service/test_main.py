@@ -1,0 +1,56 @@
+"""`python -m service`: what is checked before anything starts, and its help."""
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from model_store import StoredModel
+from service.settings import Settings
+
+
+def serve(home: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    env = {**os.environ, "BENTOML_HOME": str(home)}
+    command = [sys.executable, "-m", "service", *arguments]
+    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=60)
+
+
+def test_a_port_in_use_is_one_line(tiny: StoredModel, bentoml_home: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = serve(bentoml_home, "--port", str(port), "--models", "tiny")
+    assert done.returncode == 1
+    assert done.stderr == f"error: cannot listen on 127.0.0.1:{port}: Address already in use\n"
+
+
+def test_an_empty_store_is_one_line(tmp_path: Path) -> None:
+    done = serve(tmp_path)
+    assert done.returncode == 1
+    assert done.stderr == "error: the model store is empty; run: gradctrl fetch celeba\n"
+
+
+def test_an_unknown_model_is_one_line(tiny: StoredModel, bentoml_home: Path) -> None:
+    done = serve(bentoml_home, "--models", "tiny,nobody")
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: no model 'nobody' in the store; it holds [")
+    assert done.stderr.count("\n") == 1
+
+
+def test_help_lists_every_setting(bentoml_home: Path) -> None:
+    done = serve(bentoml_home, "--help")
+    assert done.returncode == 0
+    for name in Settings.model_fields:
+        assert f"GRADCTRL_{name.upper()}" in done.stdout
+
+
+def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRADCTRL_MODELS", "a, b,")
+    monkeypatch.setenv("GRADCTRL_MAX_BATCH_SIZE", "8")
+    assert Settings().models == ("a", "b")
+    assert Settings().max_batch_size == 8
+    monkeypatch.setenv("GRADCTRL_DTYPE", "int8")
+    with pytest.raises(ValueError, match="dtype"):
+        Settings()
