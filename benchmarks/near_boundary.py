@@ -24,7 +24,7 @@ from editing import EditRates, edit_rates, edited_point, walk
 from export.banks import make_bank, open_bank
 from export.labeling import face_api_labels
 from export.labels import AttributeLabels
-from model_store import StoredModel, find_model, plan_edit, to_pixels, walk_plan
+from model_store import Generator, StoredModel, find_model, plan_edit, to_pixels, walk_plan
 
 FIRST_SEED = 10_000_000
 BINARY = ("gender", "smile", "age")
@@ -69,9 +69,12 @@ def measure(model: StoredModel, edits: int, pool: int, top_k: int, boundary: flo
     target = 1 - labels[torch.arange(edits), attribute]
     points = _walk(model, latents, attribute, target, top_k)  # [N, T, C]
     after = labels.clone()
+    generator = model.generator()
     distances = []
     for n in track(range(edits), description="judging", console=console):
-        frame = _first_flip(model, points[n], names, int(attribute[n]), int(target[n]), boundary)
+        frame = _first_flip(
+            generator, points[n], names, int(attribute[n]), int(target[n]), boundary
+        )
         if frame is not None:
             after[n] = frame[1]
             distances.append(frame[0] * STEP_SIZE)
@@ -101,7 +104,7 @@ def _walk(
 
 
 def _first_flip(
-    model: StoredModel,
+    generator: Generator,
     points: torch.Tensor,  # [T, C]
     names: list[str],
     attribute: int,
@@ -110,7 +113,7 @@ def _first_flip(
 ) -> tuple[int, torch.Tensor] | None:
     """The first frame that the judge calls the target, and its labels [A]; None if none is."""
     with torch.inference_mode():
-        images = to_pixels(model.generator().synthesis(points[:, None]))
+        images = to_pixels(generator.synthesis(points[:, None]))
     judged = judge(images, boundary)
     labels = torch.from_numpy(np.stack([judged[name].labels() for name in names], axis=1))
     hits = torch.nonzero(labels[1:, attribute] == target)

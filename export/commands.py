@@ -18,7 +18,7 @@ from export.banks import make_bank, open_bank_of, sample_latents
 from export.errors import ExportError
 from export.fetching import PUBLIC_MODELS, fetch_model
 from export.labels import read_labels
-from export.strips import edit_seed, film_strip
+from export.strips import edit_seed, film_strip, load_local
 from model_store import ModelStoreError, find_model, list_models, plan_edit, to_pixels
 
 app = typer.Typer(
@@ -122,7 +122,7 @@ def edit(
     span = None if layers is None else parse_layers(layers)
     planned = plan_edit(model.card, attribute, target, steps, step_size, pairs, span, stop)
     psi = model.card.truncation if truncation is None else truncation
-    edited = edit_seed(model, seed, planned, psi)
+    edited = edit_seed(load_local(model), seed, planned, psi)
     output.parent.mkdir(parents=True, exist_ok=True)
     film_strip(list(edited.frames)).save(output)
     scores = edited.probabilities

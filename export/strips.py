@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from PIL import Image
 
-from editing import Trajectory, apply_deltas, edited_point, walk
+from editing import StackedHeads, Trajectory, apply_deltas, edited_point, walk
 from export.errors import ExportError
-from model_store import PlannedEdit, StoredModel, to_pixels, walk_plan, z_from_seed
+from model_store import Generator, PlannedEdit, StoredModel, to_pixels, walk_plan, z_from_seed
 
 
 @dataclass(frozen=True)
@@ -21,13 +21,26 @@ class LocalEdit:
     trajectory: Trajectory  # batch of one
 
 
-def edit_seed(model: StoredModel, seed: int, edit: PlannedEdit, truncation: float) -> LocalEdit:
-    """Walk from a seed and render every frame on the CPU."""
+@dataclass(frozen=True)
+class LocalModel:
+    """A model in this process, float32 on the CPU."""
+
+    generator: Generator
+    heads: StackedHeads
+
+
+def load_local(model: StoredModel) -> LocalModel:
+    """Generator and heads; ExportError for a model without attributes."""
     heads = model.stacked_heads()
     if heads is None:
         raise ExportError(f"{model.tag} has no attributes; train some with: gradctrl train")
-    generator = model.generator()
-    z = torch.from_numpy(z_from_seed(seed, model.card.z_dim))[None]
+    return LocalModel(model.generator(), heads)
+
+
+def edit_seed(model: LocalModel, seed: int, edit: PlannedEdit, truncation: float) -> LocalEdit:
+    """Walk from a seed and render every frame."""
+    generator, heads = model.generator, model.heads
+    z = torch.from_numpy(z_from_seed(seed, generator.card.z_dim))[None]
     with torch.inference_mode():
         latents = generator.mapping(z, psi=truncation)  # [1, L, C]
         plan, ranges = walk_plan([edit], latents.device)
