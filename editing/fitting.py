@@ -61,7 +61,9 @@ def fit_head(
     counts = torch.bincount(labels, minlength=num_classes).tolist()
     if len(counts) != num_classes or min(counts) < 2:
         raise EditingError(f"labels: expected at least 2 samples in each class, got {counts}")
-    center, scale = latents.mean(dim=0), latents.std(dim=0).clamp_min(1e-6)
+    # One scale for all channels: in samples from the extremes, the channels that tell the classes
+    # apart spread most, and a scale per channel would take that from them.
+    center, scale = latents.mean(dim=0), latents.std().clamp_min(1e-6)
     scaled = (latents - center) / scale
     fits: list[_Fit] = []
     for restart in range(options.num_seeds):

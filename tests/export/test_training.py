@@ -25,7 +25,7 @@ LABELS = AttributeLabels(("low", "high"), "a rule", binary_scores(SCORES))
 def test_thirty_extremes_per_class_learn_a_rule() -> None:
     trained = train_attribute("level", LABELS, LATENTS, 30)
     assert trained.card.validation_accuracy is not None
-    assert trained.card.validation_accuracy > 0.65  # a coin gives 0.5
+    assert trained.card.validation_accuracy > 0.7  # a coin gives 0.5
     assert trained.card.validation_samples == 2000 - 60
     assert trained.card.labelled_by == "a rule"
 
