@@ -1,7 +1,6 @@
 """Results to answers: indices become names again. The way up of schema.py."""
 
 import base64
-from importlib.metadata import version
 
 import numpy as np
 
@@ -20,6 +19,8 @@ from service.schema import (
     Scores,
 )
 from service.specs import ServedCard, WalkSpec
+
+SERVICE_VERSION = "0.1.0"  # a Bento runs without the package's metadata; a test compares
 
 
 def edit_answer(
@@ -44,7 +45,7 @@ def edit_answer(
         receipt=Receipt(
             model_sha256=served.card.files["generator.safetensors"],
             seed=spec.seed,
-            version=version("gradctrl"),
+            version=SERVICE_VERSION,
         ),
         timings_ms={name: round(value, 3) for name, value in edited.timings_ms.items()},
     )

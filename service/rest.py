@@ -99,14 +99,15 @@ async def edit_image(body: EditImageBody, engine: EngineOf) -> Response:
     """The final image itself, or all frames as one animation."""
     served = specs.choose_model(engine.served, body.model)
     spec = specs.walk_spec(served, body)
+    encoding = specs.encoding(body.output, body.animation)
     edited = await engine.edit(
         served,
         spec,
-        specs.encoding(body.output, body.animation),
+        encoding,
         final_only=not body.animation,
         animation=body.animation,
     )
-    return Response(edited.images[0], media_type=MEDIA_TYPES[body.output.format])
+    return Response(edited.images[0], media_type=MEDIA_TYPES[encoding.format])
 
 
 async def generate(body: GenerateBody, engine: EngineOf) -> GenerateAnswer:
@@ -137,6 +138,7 @@ async def generate(body: GenerateBody, engine: EngineOf) -> GenerateAnswer:
 async def score(body: ScoreBody, engine: EngineOf) -> ScoreAnswer:
     """Class probabilities of latents, per attribute."""
     served = specs.choose_model(engine.served, body.model)
+    specs.expect_attributes(served)
     latents = [
         specs.parse_latent(served, values, f"latents[{index}]")
         for index, values in enumerate(body.latents)

@@ -65,7 +65,9 @@ class EditRequest(Request):
 class Output(Request):
     """How images are encoded."""
 
-    format: ImageFormat = "png"
+    format: ImageFormat | None = Field(
+        default=None, description="default: png, or webp for an animation"
+    )
     quality: int = Field(default=90, ge=1, le=100)
     size: int | None = Field(default=None, ge=8, le=MAX_SIZE, description="pixels per side")
 

@@ -90,10 +90,11 @@ def truncation(served: ServedCard, requested: float | None) -> float:
 def encoding(output: Output, animation: bool = False) -> Encoding:
     """How to encode; an animation must be WebP or GIF, a still must not be GIF."""
     allowed = ["webp", "gif"] if animation else ["png", "jpeg", "webp"]
-    if output.format not in allowed:
+    chosen = output.format or ("webp" if animation else "png")
+    if chosen not in allowed:
         kind = "an animation" if animation else "a still image"
-        raise ApiError("bad_request", f"{kind} cannot be {output.format}", "output.format", allowed)
-    return Encoding(output.format, output.quality, output.size)
+        raise ApiError("bad_request", f"{kind} cannot be {chosen}", "output.format", allowed)
+    return Encoding(chosen, output.quality, output.size)
 
 
 def planned_edit(served: ServedCard, edit: EditRequest, prefix: str) -> PlannedEdit:
@@ -112,6 +113,13 @@ def planned_edit(served: ServedCard, edit: EditRequest, prefix: str) -> PlannedE
         )
     except PlanError as error:
         raise ApiError(error.code, str(error), f"{prefix}{error.field}", error.allowed) from error
+
+
+def expect_attributes(served: ServedCard) -> None:
+    """Raise unless the model has attributes to score."""
+    if not served.card.attributes:
+        message = f"model {served.card.name!r} has no attributes"
+        raise ApiError("unknown_attribute", message, "model", [])
 
 
 def parse_latent(served: ServedCard, values: Latent, field: str) -> np.ndarray:

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from model_store import StoredModel, save_model
+from service.answers import SERVICE_VERSION
 from tests.doubles import make_card, make_generator, make_heads
 from tests.servers import ROOT, free_port, running, running_server
 
@@ -65,3 +66,8 @@ def test_the_bento_pins_what_the_project_pins() -> None:
     pinned = {requirement.partition(";")[0].strip() for requirement in project["dependencies"]}
     packages = yaml.safe_load((ROOT / "bentofile.yaml").read_text())["python"]["packages"]
     assert set(packages) <= pinned
+
+
+def test_the_receipt_names_the_version_of_the_project() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert project["version"] == SERVICE_VERSION

@@ -94,7 +94,7 @@ CASES: list[tuple[str, dict[str, Any], int, str, str, Any]] = [
     ),
     (
         "/v1/edit/image",
-        {**body(), "animation": True},
+        {**body(), "animation": True, "output": {"format": "png"}},
         400,
         "bad_request",
         "output.format",

@@ -114,6 +114,7 @@ def test_zero_steps_answer_the_unedited_frame(service_url: str) -> None:
         ({}, "image/png", 1),
         ({"output": {"format": "jpeg", "quality": 50}}, "image/jpeg", 1),
         ({"animation": True, "output": {"format": "webp"}}, "image/webp", 9),
+        ({"animation": True}, "image/webp", 9),
         ({"animation": True, "output": {"format": "gif", "size": 32}}, "image/gif", 9),
     ],
 )
