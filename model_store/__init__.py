@@ -19,9 +19,19 @@ from model_store.errors import (
 )
 from model_store.files import sha256_of
 from model_store.generators import Generator, to_pixels, z_from_seed
-from model_store.networks import Dcgan
+from model_store.networks import Dcgan, Stylegan1, Stylegan2, Stylegan3
 from model_store.plans import PlannedEdit, plan_edit, walk_plan
-from model_store.readers import read_dcgan
+from model_store.readers import DCGAN_FORMAT, FORMATS, read_checkpoint, read_dcgan
+from model_store.starts import (
+    MAX_MAGNITUDE,
+    Starts,
+    class_vector,
+    latent_shape_in,
+    one_hot,
+    seed_starts,
+    start_latents,
+    z_starts,
+)
 from model_store.store import (
     StoredModel,
     find_model,
@@ -31,6 +41,9 @@ from model_store.store import (
 )
 
 __all__ = [
+    "DCGAN_FORMAT",
+    "FORMATS",
+    "MAX_MAGNITUDE",
     "AttributeCard",
     "CheckpointError",
     "CorruptModelError",
@@ -45,19 +58,30 @@ __all__ = [
     "PlannedEdit",
     "Provenance",
     "Space",
+    "Starts",
     "StoredModel",
+    "Stylegan1",
+    "Stylegan2",
+    "Stylegan3",
     "UnknownModelError",
+    "class_vector",
     "find_model",
+    "latent_shape_in",
     "list_models",
     "models_to_serve",
+    "one_hot",
     "plan_edit",
+    "read_checkpoint",
     "read_dcgan",
     "read_heads",
     "save_heads",
     "save_model",
+    "seed_starts",
     "sha256_of",
     "stack_by_card",
+    "start_latents",
     "to_pixels",
     "walk_plan",
     "z_from_seed",
+    "z_starts",
 ]

@@ -1,6 +1,6 @@
 """The model card: everything about a model that is not a weight. Knows nothing about tensors."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -70,7 +70,14 @@ class ModelCard(CardModel):
     w_dim: int | None = Field(default=None, ge=1, description="null where there is no W space")
     num_ws: int | None = Field(default=None, ge=1)
     spaces: tuple[Space, ...] = Field(min_length=1, description="spaces in which it edits")
+    c_dim: int = Field(default=0, ge=0, description="class labels of a conditional model; 0: none")
     truncation: float = Field(default=1.0, ge=0, le=1, description="default psi")
+    truncation_cutoff: int | None = Field(
+        default=None, ge=0, description="layers that truncation touches; null is all"
+    )
+    network: dict[str, Any] = Field(
+        default={}, description="options of the network that its weights do not show"
+    )
     attributes: tuple[AttributeCard, ...] = ()
     provenance: Provenance
     files: dict[str, Sha256] = {}
@@ -79,6 +86,11 @@ class ModelCard(CardModel):
     def edit_space(self) -> Space:
         """The space in which heads read and walks move."""
         return self.spaces[0]
+
+    @property
+    def source_spaces(self) -> tuple[Space, ...]:
+        """Spaces in which a latent can be given: all that lead to the edit space."""
+        return ("z",) if self.edit_space == "z" else ("z", "w", "w_plus")
 
     @property
     def latent_shape(self) -> tuple[int, int]:

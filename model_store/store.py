@@ -6,7 +6,7 @@ model twice gives the same entry. Knows nothing about training or serving.
 
 import hashlib
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,21 +15,32 @@ from bentoml.exceptions import BentoMLException, NotFound
 from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from editing import Head, StackedHeads
-from model_store.cards import ModelCard
+from model_store.cards import Family, ModelCard
 from model_store.classifiers import read_heads, save_heads, stack_by_card
-from model_store.errors import CorruptModelError, EmptyStoreError, UnknownModelError
+from model_store.errors import CheckpointError, CorruptModelError, EmptyStoreError, UnknownModelError
 from model_store.files import sha256_of
 from model_store.generators import Generator
-from model_store.networks import dcgan_from_state
+from model_store.networks import (
+    dcgan_from_state,
+    stylegan1_from_state,
+    stylegan2_from_state,
+    stylegan3_from_state,
+)
 
 TAG_PREFIX = "gradctrl-"
 CARD_FILE = "card.json"
 GENERATOR_FILE = "generator.safetensors"
 CLASSIFIERS_FILE = "classifiers.safetensors"
 _VERSION_DIGITS = 12
-_NETWORKS = {"dcgan": dcgan_from_state}
+_NETWORKS: dict[Family, Callable[[ModelCard, dict[str, Tensor]], Generator]] = {
+    "dcgan": dcgan_from_state,
+    "stylegan1": stylegan1_from_state,
+    "stylegan2": stylegan2_from_state,
+    "stylegan3": stylegan3_from_state,
+}
 
 
 @dataclass(frozen=True)
@@ -50,7 +61,7 @@ class StoredModel:
         try:
             state = load_file(self.path / GENERATOR_FILE)
             return _NETWORKS[self.card.family](self.card, state)
-        except (OSError, SafetensorError, KeyError) as error:
+        except (OSError, SafetensorError, KeyError, CheckpointError) as error:
             raise CorruptModelError(f"{self.tag}: {GENERATOR_FILE}: {error}") from error
 
     def heads(self) -> dict[str, Head]:

@@ -1,5 +1,6 @@
-"""Checkpoint readers, one file per format."""
+"""Checkpoint readers, one file per format; none of them runs code of a file."""
 
+from model_store.readers.checkpoint import DCGAN_FORMAT, FORMATS, read_checkpoint
 from model_store.readers.dcgan import read_dcgan
 
-__all__ = ["read_dcgan"]
+__all__ = ["DCGAN_FORMAT", "FORMATS", "read_checkpoint", "read_dcgan"]

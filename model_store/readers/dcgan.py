@@ -1,23 +1,26 @@
 """Reads DCGAN state dicts: PyTorch tutorial names (main.N.*) or named layers (convTrN, batchNormN).
 
-Never runs code of the file: torch's weights-only loader. Sizes come from the weights.
+Sizes come from the weights.
 """
 
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-import torch
 from torch import Tensor
 
 from model_store.cards import ModelCard, Provenance
 from model_store.errors import CheckpointError
-from model_store.files import sha256_of
+from model_store.files import map_file, sha256_of
 from model_store.networks.dcgan import Dcgan
+from model_store.readers.network_parts import load_tensors, raw_state
+from model_store.readers.torch_files import read_torch
 
 BATCH_NORM_EPS = 1e-5  # torch.nn.BatchNorm2d
 KERNEL = 4
 _WRAPPERS = ("netG_state_dict", "state_dict", "generator")
+_UNUSED = ".num_batches_tracked"  # counts training steps
 _NAMED = re.compile(r"^(convTr|batchNorm)(\d+)\.(\w+)$")
 _SEQUENTIAL = re.compile(r"^main\.(\d+)\.(\w+)$")
 _NORM_KEYS = frozenset({"weight", "bias", "running_mean", "running_var"})
@@ -27,10 +30,28 @@ Layer = dict[str, Tensor]
 
 def read_dcgan(path: Path, name: str = "dcgan", licence: str = "unknown") -> Dcgan:
     """The generator of a DCGAN checkpoint; raises CheckpointError naming what is wrong."""
-    state = _load_state(path)
+    try:
+        data = map_file(path)
+        return dcgan_of_state(path, state_of(read_torch(data), len(data)), name, licence)
+    except CheckpointError as error:
+        raise CheckpointError(f"{path.name}: {error}") from error
+
+
+def state_of(value: Any, file_bytes: int) -> dict[str, Tensor]:
+    """The generator's tensors, wherever the file keeps them."""
+    for wrapper in _WRAPPERS:
+        if isinstance(value, dict) and isinstance(value.get(wrapper), dict):
+            value = value[wrapper]
+            break
+    raw = raw_state(value, "the file")
+    return load_tensors({k: v for k, v in raw.items() if not k.endswith(_UNUSED)}, file_bytes)
+
+
+def dcgan_of_state(path: Path, state: Mapping[str, Tensor], name: str, licence: str) -> Dcgan:
+    """The generator of a DCGAN's tensors; raises CheckpointError naming what is wrong."""
     convolutions, norms = _split_layers(state)
     channels = [tuple(c["weight"].shape) for c in convolutions]
-    _check_sizes(path, channels)
+    _check_sizes(channels)
     weights, biases = [], []
     for i, convolution in enumerate(convolutions):
         weight, bias = _fold(convolution, norms[i] if i < len(norms) else None, i)
@@ -52,25 +73,6 @@ def read_dcgan(path: Path, name: str = "dcgan", licence: str = "unknown") -> Dcg
     return Dcgan(card, weights, biases)
 
 
-def _load_state(path: Path) -> Mapping[str, Tensor]:
-    try:
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises many kinds for broken or refused files
-        raise CheckpointError(f"{path.name}: not a weights-only torch file: {error}") from error
-    for wrapper in _WRAPPERS:
-        if isinstance(loaded, Mapping) and isinstance(loaded.get(wrapper), Mapping):
-            loaded = loaded[wrapper]
-            break
-    if not isinstance(loaded, Mapping) or not loaded:
-        raise CheckpointError(f"{path.name}: expected a state dict, found {type(loaded).__name__}")
-    for key, value in loaded.items():
-        if not isinstance(key, str) or not isinstance(value, Tensor):
-            raise CheckpointError(f"{path.name}: {key!r} is not a named tensor")
-        if value.is_floating_point() and not bool(torch.isfinite(value).all()):
-            raise CheckpointError(f"{path.name}: {key} holds NaN or infinity")
-    return loaded
-
-
 def _split_layers(state: Mapping[str, Tensor]) -> tuple[list[Layer], list[Layer]]:
     """Convolutions and batch norms in order, whatever they are called."""
     groups: dict[tuple[str, int], Layer] = {}
@@ -82,8 +84,7 @@ def _split_layers(state: Mapping[str, Tensor]) -> tuple[list[Layer], list[Layer]
             group, leaf = ("main", int(sequential[1])), sequential[2]
         else:
             raise CheckpointError(f"unknown tensor {key!r} in a DCGAN checkpoint")
-        if leaf != "num_batches_tracked":
-            groups.setdefault(group, {})[leaf] = tensor.float()
+        groups.setdefault(group, {})[leaf] = tensor
     ordered = [groups[group] for group in sorted(groups, key=lambda g: g[1])]
     norms = [layer for layer in ordered if "running_mean" in layer]
     convolutions = [layer for layer in ordered if "running_mean" not in layer]
@@ -101,13 +102,13 @@ def _split_layers(state: Mapping[str, Tensor]) -> tuple[list[Layer], list[Layer]
     return convolutions, norms
 
 
-def _check_sizes(path: Path, shapes: list[tuple[int, ...]]) -> None:
+def _check_sizes(shapes: list[tuple[int, ...]]) -> None:
     outputs = [shape[1] for shape in shapes]
     inputs = [shape[0] for shape in shapes]
     fits = inputs[1:] == outputs[:-1] and outputs[-1] == 3
     if len(shapes) < 2 or not fits or any(shape[2:] != (KERNEL, KERNEL) for shape in shapes):
         raise CheckpointError(
-            f"{path.name}: expected 4x4 transposed convolutions that chain to 3 channels, "
+            f"expected 4x4 transposed convolutions that chain to 3 channels, "
             f"found shapes {[list(shape) for shape in shapes]}"
         )
 

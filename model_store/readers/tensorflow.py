@@ -1,0 +1,74 @@
+"""NVIDIA's pickled TensorFlow networks: stubs with arrays, flattened to named variables.
+
+dnnlib.tflib.network.Network stores the source of its build function; it stays a text that nobody
+looks at. Knows nothing about what the networks compute.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from model_store.errors import CheckpointError
+from model_store.readers.pickle_tables import NUMPY, OBJECTS, PLAIN, Stub, stub_of
+from model_store.readers.raw_values import Raw, RawArray, RawDtype
+from model_store.readers.restricted_pickle import Builder, Table, load_pickle
+
+NETWORK = "dnnlib.tflib.network.Network"
+MAX_DEPTH = 8
+_CLASSES: dict[tuple[str, str], Builder] = {
+    ("dnnlib.tflib.network", "Network"): stub_of(NETWORK),
+    ("tfutil", "Network"): stub_of(NETWORK),  # before dnnlib existed
+}
+TABLE: Table = PLAIN | NUMPY | OBJECTS | _CLASSES
+
+
+@dataclass(frozen=True)
+class TensorflowNetwork:
+    """Variables by path (component/variable) and the options of its build function."""
+
+    variables: dict[str, Raw]
+    options: dict[str, Any]
+    version: int
+
+
+def read_tensorflow(data: memoryview) -> TensorflowNetwork:
+    """Gs of a pickled (G, D, Gs), or a network that was pickled alone."""
+    value, _ = load_pickle(data, TABLE)
+    return network_of(value)
+
+
+def network_of(value: Any) -> TensorflowNetwork:
+    """The averaged generator of an unpickled value; CheckpointError if there is none."""
+    found = value[2] if isinstance(value, tuple) and len(value) == 3 else value
+    if not isinstance(found, Stub) or found.class_name != NETWORK:
+        raise CheckpointError("expected networks (G, D, Gs), found something else")
+    variables: dict[str, Raw] = {}
+    _collect(found, "", 0, variables)
+    options = found.get("static_kwargs")
+    if not isinstance(options, dict):
+        raise CheckpointError("the network has no static_kwargs")
+    version = found.get("version")
+    return TensorflowNetwork(variables, options, version if isinstance(version, int) else 0)
+
+
+def _collect(network: Any, prefix: str, depth: int, found: dict[str, Raw]) -> None:
+    if not isinstance(network, Stub) or depth > MAX_DEPTH:
+        raise CheckpointError(f"{prefix or 'the network'}: not a network")
+    variables = network.get("variables")
+    for pair in variables if isinstance(variables, list) else ():
+        if not isinstance(pair, tuple) or len(pair) != 2 or not isinstance(pair[0], str):
+            raise CheckpointError(f"{prefix}: a variable without a name")
+        found[prefix + pair[0]] = _as_array(prefix + pair[0], pair[1])
+    components = network.get("components")
+    for name, component in components.items() if isinstance(components, dict) else ():
+        _collect(component, f"{prefix}{name}/", depth + 1, found)
+
+
+def _as_array(name: str, value: Any) -> RawArray:
+    """A variable; one without axes may have been pickled as a plain number."""
+    if isinstance(value, RawArray):
+        return value
+    if isinstance(value, int | float):
+        import numpy as np
+
+        return RawArray().fill((), RawDtype("f8"), False, np.float64(value).tobytes())
+    raise CheckpointError(f"{name}: not an array")
