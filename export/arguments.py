@@ -40,6 +40,17 @@ def parse_layers(text: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
+def parse_classes(texts: list[str]) -> dict[str, list[str]]:
+    """Class names by attribute of texts such as `gender=female,male`."""
+    classes = {}
+    for text in texts:
+        name, _, names = text.partition("=")
+        if not name or not names:
+            raise ExportError(f"classes: expected attribute=class,class, got {text!r}")
+        classes[name] = [part.strip() for part in names.split(",")]
+    return classes
+
+
 def parse_names(text: str, known: list[str]) -> list[str]:
     """Names of `smile,age` out of the known ones; an empty text is all of them."""
     names = [name for name in (piece.strip() for piece in text.split(",")) if name]

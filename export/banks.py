@@ -1,11 +1,12 @@
 """Sample banks: latents and images of a model, as memory-mapped arrays that can be resumed.
 
 A bank folder holds `bank.json`, `latents.npy` [N, L, C] float32 and `images.npy`
-[N, H, W, 3] uint8. Sample i comes from seed `first_seed + i`.
+[N, H, W, 3] uint8. Sample i comes from seed `first_seed + i`; of a conditional model it has the
+bank's class or, where the bank names none, the class that its seed draws.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -13,7 +14,18 @@ import numpy as np
 import torch
 
 from export.errors import BankError
-from model_store import Generator, StoredModel, find_model, to_pixels, z_from_seed
+from model_store import (
+    Generator,
+    ModelCard,
+    Starts,
+    StoredModel,
+    class_labels,
+    find_model,
+    one_hot,
+    start_latents,
+    to_pixels,
+    z_of_seeds,
+)
 
 BANK_FILE = "bank.json"
 LATENTS_FILE = "latents.npy"
@@ -31,6 +43,8 @@ class BankInfo:
     first_seed: int
     truncation: float
     done: int
+    truncation_cutoff: int | None = None
+    class_label: int | None = None  # of every sample; None draws a class per seed, if there are any
 
 
 @dataclass(frozen=True)
@@ -43,11 +57,22 @@ class Bank:
 
 
 def sample_latents(
-    generator: Generator, seeds: range, truncation: float
+    generator: Generator,
+    seeds: Sequence[int],
+    truncation: float,
+    labels: np.ndarray | None = None,  # [N or 1, c_dim]
 ) -> torch.Tensor:  # [N, L, C]
     """Latents of seeds in the edit space."""
-    z = np.stack([z_from_seed(seed, generator.card.z_dim) for seed in seeds])
-    return generator.mapping(torch.from_numpy(z), psi=truncation)
+    z = z_of_seeds(generator.card, seeds)
+    return start_latents(generator, Starts(z=z, labels=labels, truncation=truncation))
+
+
+def drawn_labels(card: ModelCard, seeds: Sequence[int]) -> np.ndarray | None:  # [N, c_dim]
+    """One class per seed, uniform, always the same; None for a model without classes."""
+    if not card.c_dim:
+        return None
+    classes = [np.random.default_rng(seed).integers(card.c_dim) for seed in seeds]
+    return one_hot(np.array(classes), card.c_dim)
 
 
 def make_bank(
@@ -57,12 +82,21 @@ def make_bank(
     first_seed: int = 0,
     truncation: float | None = None,
     progress: Callable[[int], None] = lambda done: None,
+    class_label: int | None = None,
 ) -> BankInfo:
     """Write or continue a bank; BankError if the folder holds another one."""
-    psi = model.card.truncation if truncation is None else truncation
+    card = model.card
     wanted = BankInfo(
-        model.card.name, model.card.files["generator.safetensors"], samples, first_seed, psi, 0
+        model=card.name,
+        generator_sha256=card.files["generator.safetensors"],
+        samples=samples,
+        first_seed=first_seed,
+        truncation=card.truncation if truncation is None else truncation,
+        done=0,
+        truncation_cutoff=card.truncation_cutoff,
+        class_label=class_label,
     )
+    fixed_labels = class_labels(card, class_label, is_needed=False)
     generator = model.generator()
     folder.mkdir(parents=True, exist_ok=True)
     info = _resume(folder, wanted)
@@ -72,7 +106,8 @@ def make_bank(
         stop = min(info.done + _CHUNK, samples)
         seeds = range(first_seed + info.done, first_seed + stop)
         with torch.inference_mode():
-            chunk = sample_latents(generator, seeds, psi)
+            labels = drawn_labels(card, seeds) if fixed_labels is None else fixed_labels
+            chunk = sample_latents(generator, seeds, wanted.truncation, labels)
             latents[info.done : stop] = chunk.numpy()
             images[info.done : stop] = to_pixels(generator.synthesis(chunk))
         info = BankInfo(**{**asdict(info), "done": stop})

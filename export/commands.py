@@ -13,13 +13,23 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from editing import EditingError, FitOptions
 from export import labeling, training
-from export.arguments import parse_exclude, parse_layers, parse_names, parse_seeds
+from export.arguments import parse_classes, parse_exclude, parse_layers, parse_names, parse_seeds
 from export.banks import make_bank, open_bank_of, sample_latents
 from export.errors import ExportError
 from export.fetching import PUBLIC_MODELS, fetch_model
+from export.importing import import_checkpoint, import_classifiers
 from export.labels import read_labels
 from export.strips import edit_seed, film_strip, load_local
-from model_store import ModelStoreError, find_model, list_models, plan_edit, to_pixels
+from model_store import (
+    DCGAN_FORMAT,
+    FORMATS,
+    ModelStoreError,
+    class_labels,
+    find_model,
+    list_models,
+    plan_edit,
+    to_pixels,
+)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -34,6 +44,9 @@ Output = Annotated[Path, typer.Option("-o", "--output", help="Folder or file to 
 BankFolder = Annotated[Path, typer.Option("--bank", help="Folder of a labelled sample bank.")]
 Truncation = Annotated[
     float | None, typer.Option(help="Truncation psi, 0..1; default: the card's.", min=0, max=1)
+]
+ClassLabel = Annotated[
+    int | None, typer.Option(help="Class 0..c_dim-1, for conditional models.", min=0)
 ]
 
 
@@ -59,6 +72,40 @@ def fetch(
     console.print(f"stored {model.tag} ({len(model.card.attributes)} attributes)")
 
 
+@app.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(help="Generator checkpoint.")],
+    name: Annotated[str, typer.Option(help="Name in the store: a-z, 0-9, _ and -.")],
+    format: Annotated[
+        str | None,
+        typer.Option(help=f"Skip detection: {', '.join([*FORMATS, DCGAN_FORMAT])}."),
+    ] = None,
+    licence: Annotated[str, typer.Option(help="Terms of the weights, for the card.")] = "unknown",
+) -> None:
+    """Store any StyleGAN1, 2, 3 or DCGAN checkpoint, found by content; its code never runs."""
+    with console.status(f"reading {file.name}"):
+        model = import_checkpoint(file, name, format, licence)
+    console.print_json(model.card.model_dump_json())
+    console.print(f"stored {model.tag}")
+
+
+@app.command("import-classifiers")
+def import_classifiers_(
+    folder: Annotated[
+        Path, typer.Argument(help="Folder with model.pth and model_params.pkl, or our own heads.")
+    ],
+    model: Annotated[str, typer.Option(help="Model in the store that they belong to.")],
+    classes: Annotated[
+        list[str],
+        typer.Option(help="Names of an attribute's classes, such as gender=female,male."),
+    ] = [],  # noqa: B006 (Typer copies it)
+) -> None:
+    """Add released GradCtrl classifiers, or our own, to a model; store a new version."""
+    stored = import_classifiers(folder, find_model(model), parse_classes(classes))
+    console.print_json(stored.card.model_dump_json(include={"attributes"}))
+    console.print(f"stored {stored.tag}")
+
+
 @app.command()
 def models(
     name: Annotated[str | None, typer.Argument(help="Show the card of this model.")] = None,
@@ -82,16 +129,18 @@ def generate(
     output: Output,
     seeds: Annotated[str, typer.Option(help="Seeds, such as 0-7 or 1,5,9.")] = "0-7",
     truncation: Truncation = None,
+    class_label: ClassLabel = None,
 ) -> None:
     """Images (PNG) and latents (.npz) of seeds."""
     model = find_model(name)
     chosen = parse_seeds(seeds)
+    labels = class_labels(model.card, class_label)
     generator = model.generator()
     psi = model.card.truncation if truncation is None else truncation
     output.mkdir(parents=True, exist_ok=True)
     with _progress() as progress:
         for seed in progress.track(chosen, description="generating"):
-            latents = sample_latents(generator, range(seed, seed + 1), psi)
+            latents = sample_latents(generator, [seed], psi, labels)
             image = to_pixels(generator.synthesis(latents))[0]
             Image.fromarray(image).save(output / f"seed{seed}.png")
             np.savez(
@@ -115,6 +164,7 @@ def edit(
     layers: Annotated[str | None, typer.Option(help="Half-open range, such as 2:10.")] = None,
     stop: Annotated[float | None, typer.Option(help="Stop at this probability.")] = None,
     truncation: Truncation = None,
+    class_label: ClassLabel = None,
 ) -> None:
     """Edit one sample locally; write a film strip."""
     model = find_model(name)
@@ -122,7 +172,7 @@ def edit(
     span = None if layers is None else parse_layers(layers)
     planned = plan_edit(model.card, attribute, target, steps, step_size, pairs, span, stop)
     psi = model.card.truncation if truncation is None else truncation
-    edited = edit_seed(load_local(model), seed, planned, psi)
+    edited = edit_seed(load_local(model), seed, planned, psi, class_label)
     output.parent.mkdir(parents=True, exist_ok=True)
     film_strip(list(edited.frames)).save(output)
     scores = edited.probabilities
@@ -139,6 +189,10 @@ def bank(
     samples: Annotated[int, typer.Option(help="Number of samples.", min=1)] = 20_000,
     first_seed: Annotated[int, typer.Option(help="Seed of sample 0.", min=0)] = 0,
     truncation: Truncation = None,
+    class_label: Annotated[
+        int | None,
+        typer.Option(help="Class of every sample; default: drawn by each seed.", min=0),
+    ] = None,
 ) -> None:
     """Make a sample bank: latents and images, memory-mapped; run again to resume."""
     with _progress() as progress:
@@ -150,6 +204,7 @@ def bank(
             first_seed,
             truncation,
             lambda done: progress.update(task, completed=done),
+            class_label,
         )
     console.print(f"{info.done} samples in {output}")
 

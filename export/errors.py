@@ -3,6 +3,7 @@
 ExportError
 ├── FetchError   a package could not be had, or its bytes differ from the pinned hash
 ├── BankError    a folder is not the sample bank that the job needs
+├── ImportFileError  files of others that do not fit each other or the model
 ├── LabelError   labels are missing or contradict each other
 ├── WeightManifestError  (labelers/weight_manifest.py) a weight manifest and its binary disagree
 └── OnnxMismatchError    (labelers/face_api.py) an exported file computes something else
@@ -19,6 +20,10 @@ class FetchError(ExportError):
 
 class BankError(ExportError):
     """A folder that is not a usable sample bank."""
+
+
+class ImportFileError(ExportError):
+    """Files that cannot be imported as asked."""
 
 
 class LabelError(ExportError):

@@ -8,8 +8,9 @@ import torch
 from PIL import Image
 
 from editing import StackedHeads, Trajectory, apply_deltas, edited_point, walk
+from export.banks import sample_latents
 from export.errors import ExportError
-from model_store import Generator, PlannedEdit, StoredModel, to_pixels, walk_plan, z_from_seed
+from model_store import Generator, PlannedEdit, StoredModel, class_labels, to_pixels, walk_plan
 
 
 @dataclass(frozen=True)
@@ -37,12 +38,18 @@ def load_local(model: StoredModel) -> LocalModel:
     return LocalModel(model.generator(), heads)
 
 
-def edit_seed(model: LocalModel, seed: int, edit: PlannedEdit, truncation: float) -> LocalEdit:
-    """Walk from a seed and render every frame."""
+def edit_seed(
+    model: LocalModel,
+    seed: int,
+    edit: PlannedEdit,
+    truncation: float,
+    class_label: int | None = None,
+) -> LocalEdit:
+    """Walk from a seed and render every frame; PlanError without the label that a model needs."""
     generator, heads = model.generator, model.heads
-    z = torch.from_numpy(z_from_seed(seed, generator.card.z_dim))[None]
+    labels = class_labels(generator.card, class_label)
     with torch.inference_mode():
-        latents = generator.mapping(z, psi=truncation)  # [1, L, C]
+        latents = sample_latents(generator, [seed], truncation, labels)  # [1, L, C]
         plan, ranges = walk_plan([edit], latents.device)
         start = edited_point(latents, ranges)
         path = walk(heads, start, plan)

@@ -11,11 +11,11 @@ from typing import Literal
 import numpy as np
 import torch
 
-from editing import EditingError, FitOptions, FittedHead, Head, fit_head, predicted_classes
+from editing import EditingError, FitOptions, FittedHead, fit_head, predicted_classes
 from export.banks import Bank
 from export.errors import LabelError
 from export.labels import AttributeLabels
-from model_store import AttributeCard, EditDefaults, StoredModel, save_heads, save_model
+from model_store import AttributeCard, EditDefaults, StoredModel, save_attributes, save_heads
 
 Selection = Literal["extremes", "random"]
 EXTREME_SHARE = 0.05  # of each class; the released code trains on the top and bottom 5 % of a bank
@@ -131,13 +131,8 @@ def train_model(
 
 def store_trained(model: StoredModel, trained: list[TrainedAttribute]) -> StoredModel:
     """A new version of the model: these attributes replace those of the same name."""
-    cards = {attribute.name: attribute for attribute in model.card.attributes}
-    heads: dict[str, Head] = dict(model.heads())
-    for one in trained:
-        cards[one.card.name] = one.card
-        heads[one.card.name] = one.fitted.head
-    card = model.card.model_copy(update={"attributes": tuple(cards.values())})
-    return save_model(model.generator(), card, heads)
+    heads = {one.card.name: one.fitted.head for one in trained}
+    return save_attributes(model, [one.card for one in trained], heads)
 
 
 def write_heads(model: StoredModel, folder: Path) -> None:

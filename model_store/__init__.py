@@ -1,6 +1,7 @@
 """What a model is on disk and in memory."""
 
 from model_store.cards import (
+    NAME_PATTERN,
     AttributeCard,
     EditDefaults,
     Exclusion,
@@ -21,22 +22,28 @@ from model_store.files import sha256_of
 from model_store.generators import Generator, to_pixels, z_from_seed
 from model_store.networks import Dcgan, Stylegan1, Stylegan2, Stylegan3
 from model_store.plans import PlannedEdit, plan_edit, walk_plan
-from model_store.readers import DCGAN_FORMAT, FORMATS, read_checkpoint, read_dcgan
+from model_store.readers import (
+    DCGAN_FORMAT,
+    FORMATS,
+    read_checkpoint,
+    read_dcgan,
+    read_gradctrl_classifiers,
+)
 from model_store.starts import (
     MAX_MAGNITUDE,
     Starts,
-    class_vector,
+    class_labels,
     latent_shape_in,
     one_hot,
-    seed_starts,
     start_latents,
-    z_starts,
+    z_of_seeds,
 )
 from model_store.store import (
     StoredModel,
     find_model,
     list_models,
     models_to_serve,
+    save_attributes,
     save_model,
 )
 
@@ -44,6 +51,7 @@ __all__ = [
     "DCGAN_FORMAT",
     "FORMATS",
     "MAX_MAGNITUDE",
+    "NAME_PATTERN",
     "AttributeCard",
     "CheckpointError",
     "CorruptModelError",
@@ -64,7 +72,7 @@ __all__ = [
     "Stylegan2",
     "Stylegan3",
     "UnknownModelError",
-    "class_vector",
+    "class_labels",
     "find_model",
     "latent_shape_in",
     "list_models",
@@ -73,15 +81,16 @@ __all__ = [
     "plan_edit",
     "read_checkpoint",
     "read_dcgan",
+    "read_gradctrl_classifiers",
     "read_heads",
+    "save_attributes",
     "save_heads",
     "save_model",
-    "seed_starts",
     "sha256_of",
     "stack_by_card",
     "start_latents",
     "to_pixels",
     "walk_plan",
     "z_from_seed",
-    "z_starts",
+    "z_of_seeds",
 ]

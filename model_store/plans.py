@@ -121,10 +121,8 @@ def _layers(
     card: ModelCard, attribute: AttributeCard, requested: tuple[int, int] | None
 ) -> tuple[int, int]:
     num_layers, _ = card.latent_shape
-    if requested is None:
-        return attribute.defaults.layers or (0, num_layers)
-    low, high = requested
+    low, high = requested or attribute.defaults.layers or (0, num_layers)
     if not 0 <= low < high <= num_layers:
-        message = f"layers must satisfy 0 <= from < to <= {num_layers}, got {list(requested)}"
+        message = f"layers must satisfy 0 <= from < to <= {num_layers}, got {[low, high]}"
         raise PlanError("bad_request", message, "layers", [0, num_layers])
-    return requested
+    return low, high

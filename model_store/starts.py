@@ -24,22 +24,13 @@ class Starts:
 
     latents: np.ndarray | None = None  # [N, L, C]
     z: np.ndarray | None = None  # [N, z_dim]
-    labels: np.ndarray | None = None  # [N, c_dim], with the z of a conditional model
+    labels: np.ndarray | None = None  # [N or 1, c_dim], with the z of a conditional model
     truncation: float = 1.0  # psi, for z
 
 
-def seed_starts(
-    card: ModelCard, seeds: Sequence[int], label: np.ndarray | None, truncation: float
-) -> Starts:
-    """Starts of seeds, all with one class label [c_dim]."""
-    z = np.stack([z_from_seed(seed, card.z_dim) for seed in seeds])
-    return z_starts(z, label, truncation)
-
-
-def z_starts(z: np.ndarray, label: np.ndarray | None, truncation: float) -> Starts:
-    """Starts of z [N, z_dim], all with one class label [c_dim]."""
-    labels = None if label is None else np.repeat(label[None], len(z), axis=0)
-    return Starts(z=z, labels=labels, truncation=truncation)
+def z_of_seeds(card: ModelCard, seeds: Sequence[int]) -> np.ndarray:  # [N, z_dim]
+    """Standard normal z, one per seed."""
+    return np.stack([z_from_seed(seed, card.z_dim) for seed in seeds])
 
 
 def start_latents(generator: Generator, starts: Starts) -> Tensor:  # [N, L, C]
@@ -47,9 +38,10 @@ def start_latents(generator: Generator, starts: Starts) -> Tensor:  # [N, L, C]
     if starts.latents is not None:
         return torch.tensor(starts.latents)
     assert starts.z is not None
-    labels = None if starts.labels is None else torch.tensor(starts.labels)
-    cutoff = generator.card.truncation_cutoff
-    return generator.mapping(torch.tensor(starts.z), labels, starts.truncation, cutoff)
+    z, labels = torch.tensor(starts.z), None
+    if starts.labels is not None:
+        labels = torch.tensor(starts.labels).expand(len(z), -1)
+    return generator.mapping(z, labels, starts.truncation, generator.card.truncation_cutoff)
 
 
 def latent_shape_in(card: ModelCard, space: Space) -> tuple[int, int]:
@@ -58,9 +50,9 @@ def latent_shape_in(card: ModelCard, space: Space) -> tuple[int, int]:
     return {"z": (1, card.z_dim), "w": (1, channels), "w_plus": card.latent_shape}[space]
 
 
-def class_vector(
+def class_labels(
     card: ModelCard, class_label: object, is_needed: bool = True
-) -> np.ndarray | None:  # [c_dim], float32
+) -> np.ndarray | None:  # [1, c_dim], float32
     """One-hot of a class, or the given numbers; None for a model without classes.
 
     PlanError on `class_label` unless it fits the card; None is refused only where it `is_needed`.
@@ -74,15 +66,15 @@ def class_vector(
     if class_label is None and not is_needed:
         return None
     if type(class_label) is int and 0 <= class_label < classes:  # True is no class
-        return one_hot(np.array([class_label]), classes)[0]
+        return one_hot(np.array([class_label]), classes)
     if isinstance(class_label, list | tuple) and len(class_label) == classes:
         numbers = [value for value in class_label if _is_number(value)]
         if len(numbers) == classes:
-            return np.array(numbers, dtype=np.float32)
+            return np.array([numbers], dtype=np.float32)
     given = "none" if class_label is None else f"{class_label!r:.60}"
     raise PlanError(
         "bad_request",
-        f"model {card.name!r} needs a class_label: a class 0..{classes - 1} or "
+        f"model {card.name!r} takes as class_label a class 0..{classes - 1} or "
         f"{classes} numbers, got {given}",
         "class_label",
         [0, classes - 1],

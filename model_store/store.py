@@ -6,7 +6,7 @@ model twice gives the same entry. Knows nothing about training or serving.
 
 import hashlib
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,9 +18,14 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from editing import Head, StackedHeads
-from model_store.cards import Family, ModelCard
+from model_store.cards import AttributeCard, Family, ModelCard
 from model_store.classifiers import read_heads, save_heads, stack_by_card
-from model_store.errors import CheckpointError, CorruptModelError, EmptyStoreError, UnknownModelError
+from model_store.errors import (
+    CheckpointError,
+    CorruptModelError,
+    EmptyStoreError,
+    UnknownModelError,
+)
 from model_store.files import sha256_of
 from model_store.generators import Generator
 from model_store.networks import (
@@ -91,6 +96,16 @@ def save_model(generator: Generator, card: ModelCard, heads: Mapping[str, Head])
         tag = f"{TAG_PREFIX}{card.name}:{version}"
         _register(tag, card, staged)
     return find_model(tag)
+
+
+def save_attributes(
+    model: StoredModel, attributes: Iterable[AttributeCard], heads: Mapping[str, Head]
+) -> StoredModel:
+    """A new version of the model: these attributes replace those of the same name."""
+    cards = {attribute.name: attribute for attribute in model.card.attributes}
+    cards |= {attribute.name: attribute for attribute in attributes}
+    card = model.card.model_copy(update={"attributes": tuple(cards.values())})
+    return save_model(model.generator(), card, {**model.heads(), **heads})
 
 
 def find_model(name: str) -> StoredModel:

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from model_store import Starts
 from service import metrics
 from service.errors import ApiError, raise_refusal
 from service.images import Encoding
@@ -84,30 +85,23 @@ class Engine:
         self._count(served, spec, outcomes)
         return edited
 
-    async def generate(
-        self,
-        served: ServedCard,
-        seeds: Sequence[int] | None,
-        latents: np.ndarray | None,  # [N, L, C]
-        truncation: float,
-        encoding: Encoding,
-    ) -> Generated:
+    async def generate(self, served: ServedCard, starts: Starts, encoding: Encoding) -> Generated:
         """Images of seeds, or of latents."""
-        common = {"tag": served.tag, "encoding": asdict(encoding), "animation": False}
+        payload = {
+            "tag": served.tag,
+            "starts": asdict(starts),
+            "encoding": asdict(encoding),
+            "animation": False,
+        }
         async with self._admitted():
-            if latents is None:
-                answer = await self._generator.generate(
-                    {**common, "seeds": list(seeds or ()), "truncation": truncation}
-                )
-                latents = raise_refusal(answer)["latents"]
-            else:
-                answer = await self._generator.render({**common, "latents": latents})
-        return Generated(raise_refusal(answer)["images"], latents)
+            answer = raise_refusal(await self._generator.generate(payload))
+        return Generated(answer["images"], answer["latents"])
 
-    async def score(self, served: ServedCard, latents: np.ndarray) -> np.ndarray:
-        """Probabilities [N, A, K] of latents [N, L, C]."""
+    async def score(self, served: ServedCard, starts: Starts) -> np.ndarray:
+        """Probabilities [N, A, K] of latents of the edit space."""
+        payload = {"tag": served.tag, "latents": starts.latents}
         async with self._admitted():
-            answer = await self._classifier.score({"tag": served.tag, "latents": latents})
+            answer = await self._classifier.score(payload)
         return raise_refusal(answer)["probabilities"]
 
     async def direction(self, spec: WalkSpec) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from model_store import Generator, to_pixels, z_from_seed
+from model_store import Generator, Starts, start_latents, to_pixels
 from service.images import Encoding, encode, encode_animation
 
 
@@ -31,14 +31,10 @@ def synthesise(loaded: LoadedGenerator, requests: Sequence[np.ndarray]) -> list[
     return np.split(np.concatenate(chunks), bounds)
 
 
-def latents_of_seeds(
-    loaded: LoadedGenerator, seeds: Sequence[int], truncation: float
-) -> np.ndarray:  # [N, L, C]
+def latents_of(loaded: LoadedGenerator, starts: Starts) -> np.ndarray:  # [N, L, C]
     """Latents in the edit space, float32."""
-    z = np.stack([z_from_seed(seed, loaded.generator.card.z_dim) for seed in seeds])
     with torch.inference_mode():
-        latents = loaded.generator.mapping(torch.from_numpy(z).to(loaded.device), psi=truncation)
-    return latents.float().cpu().numpy()
+        return start_latents(loaded.generator, starts).float().cpu().numpy()
 
 
 def compress(pixels: np.ndarray, encoding: Encoding, animation: bool) -> list[bytes]:

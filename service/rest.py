@@ -3,7 +3,6 @@
 import uuid
 from typing import Annotated, Any
 
-import numpy as np
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.middleware.cors import CORSMiddleware
 
@@ -113,25 +112,8 @@ async def edit_image(body: EditImageBody, engine: EngineOf) -> Response:
 async def generate(body: GenerateBody, engine: EngineOf) -> GenerateAnswer:
     """Images and latents of seeds, or images of latents."""
     served = specs.choose_model(engine.served, body.model)
-    if (body.seeds is None) == (body.latents is None):
-        raise ApiError(
-            "bad_request", "give exactly one of seeds, latents", "seeds", ["seeds", "latents"]
-        )
-    latents = None
-    if body.latents is not None:
-        latents = np.stack(
-            [
-                specs.parse_latent(served, values, f"latents[{index}]")
-                for index, values in enumerate(body.latents)
-            ]
-        )
-    generated = await engine.generate(
-        served,
-        body.seeds,
-        latents,
-        specs.truncation(served, body.truncation),
-        specs.encoding(body.output),
-    )
+    starts = specs.generate_starts(served, body)
+    generated = await engine.generate(served, starts, specs.encoding(body.output))
     return answers.generate_answer(served, generated)
 
 
@@ -139,11 +121,9 @@ async def score(body: ScoreBody, engine: EngineOf) -> ScoreAnswer:
     """Class probabilities of latents, per attribute."""
     served = specs.choose_model(engine.served, body.model)
     specs.expect_attributes(served)
-    latents = [
-        specs.parse_latent(served, values, f"latents[{index}]")
-        for index, values in enumerate(body.latents)
-    ]
-    return answers.score_answer(served, await engine.score(served, np.stack(latents)))
+    latents = {f"latents[{index}]": values for index, values in enumerate(body.latents)}
+    starts = specs.latent_starts(served, latents)
+    return answers.score_answer(served, await engine.score(served, starts))
 
 
 async def directions(body: DirectionsBody, engine: EngineOf) -> DirectionsAnswer:

@@ -13,13 +13,13 @@ import bentoml
 import numpy as np
 import torch
 
-from model_store import StoredModel, find_model, models_to_serve
+from model_store import Starts, StoredModel, find_model, models_to_serve
 from service import metrics
 from service.batcher import Batcher, BatchLimits, QueueFullError
 from service.errors import Refusal
 from service.images import Encoding
 from service.processes import choose_device, settle_garbage_collector
-from service.rendering import LoadedGenerator, compress, latents_of_seeds, synthesise
+from service.rendering import LoadedGenerator, compress, latents_of, synthesise
 from service.settings import Settings, settings
 from service.specs import WalkSpec
 from service.walking import LoadedHeads, find_direction, score_all, walk_all
@@ -153,14 +153,13 @@ class GeneratorRunner:
 
     @bentoml.api
     async def generate(self, payload: Any) -> Any:
-        """Latents [N, L, C] of seeds and their compressed images."""
+        """Latents [N, L, C] of starts and their compressed images."""
         return await _counted(self.name, lambda: self._generate(payload))
 
     async def _generate(self, payload: dict[str, Any]) -> dict[str, Any]:
         loaded = self._get(payload["tag"])
-        latents = await asyncio.to_thread(
-            latents_of_seeds, loaded, payload["seeds"], payload["truncation"]
-        )
+        starts = Starts(**payload["starts"])
+        latents = await asyncio.to_thread(latents_of, loaded, starts)
         return {"latents": latents, **await self._render(payload, latents)}
 
     async def _render(self, payload: dict[str, Any], latents: np.ndarray) -> dict[str, Any]:

@@ -2,9 +2,9 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
-from model_store import ModelCard
+from model_store import ModelCard, Space
 from service.images import ImageFormat
 
 MAX_EDITS = 8
@@ -13,6 +13,9 @@ MAX_IMAGES = 64
 MAX_SEED = 2**32 - 1  # numpy's legacy generator, as in NVIDIA's scripts
 MAX_SIZE = 1024
 LATENT_FIELD = "[d], or [num_ws][d] in w_plus"
+SPACE_FIELD = "space of a latent; default: the one the model edits in"
+TRUNCATION_FIELD = "psi, for seeds and for z of models that edit in w_plus; default: the card's"
+CLASS_FIELD = "class 0..c_dim-1, or c_dim numbers; for seeds and z of conditional models"
 
 
 class Request(BaseModel):
@@ -23,6 +26,18 @@ class Request(BaseModel):
 
 Seed = Annotated[int, Field(ge=0, le=MAX_SEED, strict=True)]
 Latent = list[Any]  # numbers are checked in specs.py, which can say bad_latent
+ClassLabel = Annotated[  # checked against the card, which can say what the model allows
+    Any,
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 0},
+                {"type": "array", "items": {"type": "number"}},
+                {"type": "null"},
+            ],
+        }
+    ),
+]
 
 
 class Source(Request):
@@ -30,9 +45,8 @@ class Source(Request):
 
     seed: Seed | None = None
     latent: Latent | None = Field(default=None, description=LATENT_FIELD)
-    space: Literal["z", "w", "w_plus"] | None = Field(
-        default=None, description="space of the latent; default: the one the model edits in"
-    )
+    space: Space | None = Field(default=None, description=SPACE_FIELD)
+    class_label: ClassLabel = Field(default=None, description=CLASS_FIELD)
     image: str | None = Field(default=None, description="base64 PNG, JPEG or WebP")
 
 
@@ -78,7 +92,7 @@ class EditBody(Request):
     model: str | None = Field(default=None, description="default: the first served model")
     source: Source
     edits: list[EditRequest] = Field(min_length=1, max_length=MAX_EDITS)
-    truncation: float | None = Field(default=None, ge=0, le=1, description="psi, for seeds")
+    truncation: float | None = Field(default=None, ge=0, le=1, description=TRUNCATION_FIELD)
     frames: Literal["all", "final"] = "all"
     output: Output = Output()
 
@@ -95,19 +109,21 @@ class GenerateBody(Request):
     model: str | None = None
     seeds: list[Seed] | None = Field(default=None, min_length=1, max_length=MAX_IMAGES)
     latents: list[Latent] | None = Field(default=None, min_length=1, max_length=MAX_IMAGES)
-    truncation: float | None = Field(default=None, ge=0, le=1)
+    space: Space | None = Field(default=None, description=SPACE_FIELD)
+    class_label: ClassLabel = Field(default=None, description=CLASS_FIELD)
+    truncation: float | None = Field(default=None, ge=0, le=1, description=TRUNCATION_FIELD)
     output: Output = Output()
 
 
 class ScoreBody(Request):
-    """POST /v1/score."""
+    """POST /v1/score: latents of the edit space, read at the mean of their layers."""
 
     model: str | None = None
     latents: list[Latent] = Field(min_length=1, max_length=1024)
 
 
 class DirectionsBody(Request):
-    """POST /v1/directions."""
+    """POST /v1/directions: a latent of the edit space, read at the mean of the edited layers."""
 
     model: str | None = None
     latent: Latent
@@ -121,7 +137,10 @@ Scores = dict[str, dict[str, float]]
 
 
 class FrameAnswer(BaseModel):
-    """One image of an edit; the first frame is step 0 of edit 0, unedited."""
+    """One image of an edit; the first frame is step 0 of edit 0, unedited.
+
+    Scores are those of the mean of the layers that this frame's edit moves.
+    """
 
     step: int
     edit: int

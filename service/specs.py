@@ -4,17 +4,27 @@ A spec is plain data that a runner can execute without knowing any name. Every c
 ApiError that names the field and what it allows.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
-from model_store import ModelCard, PlanError, PlannedEdit, plan_edit
+from model_store import (
+    MAX_MAGNITUDE,
+    ModelCard,
+    PlanError,
+    PlannedEdit,
+    Space,
+    Starts,
+    class_labels,
+    latent_shape_in,
+    plan_edit,
+    z_of_seeds,
+)
 from service.errors import ApiError
 from service.images import Encoding
-from service.schema import EditBody, EditRequest, Latent, Output, Source
+from service.schema import EditBody, EditRequest, GenerateBody, Latent, Output, Source
 
 
 @dataclass(frozen=True)
@@ -35,10 +45,9 @@ class WalkSpec:
     """A start and the edits to walk from it; crosses to the ClassifierRunner as a dict."""
 
     tag: str
-    seed: int | None
-    latent: np.ndarray | None  # [L, C], float32
-    truncation: float
+    start: Starts  # of one sample
     edits: tuple[PlannedEdit, ...]
+    seed: int | None = None  # for the receipt
 
     def as_payload(self) -> dict[str, Any]:
         """Plain dict of plain values and arrays."""
@@ -48,7 +57,7 @@ class WalkSpec:
     def from_payload(cls, payload: Mapping[str, Any]) -> "WalkSpec":
         """The spec on the other side of the process border."""
         edits = tuple(PlannedEdit(**edit) for edit in payload["edits"])
-        return cls(**{**payload, "edits": edits})
+        return cls(**{**payload, "start": Starts(**payload["start"]), "edits": edits})
 
     @property
     def max_frames(self) -> int:
@@ -69,17 +78,69 @@ def choose_model(served: Sequence[ServedCard], name: str | None) -> ServedCard:
 
 def walk_spec(served: ServedCard, body: EditBody) -> WalkSpec:
     """The walk that an edit request asks for."""
-    seed, latent = _start(served, body.source)
+    source = body.source
+    _expect_one_start(served, source)
+    psi = truncation(served, body.truncation)
+    if source.seed is not None:
+        start = seed_starts(served, [source.seed], source.class_label, psi, "source.")
+    else:
+        latents = {"latent": source.latent or []}
+        start = latent_starts(served, latents, source.space, source.class_label, psi, "source.")
     edits = tuple(
         planned_edit(served, edit, f"edits[{index}].") for index, edit in enumerate(body.edits)
     )
-    return WalkSpec(served.tag, seed, latent, truncation(served, body.truncation), edits)
+    return WalkSpec(served.tag, start, edits, source.seed)
+
+
+def generate_starts(served: ServedCard, body: GenerateBody) -> Starts:
+    """The samples that a generate request asks for."""
+    psi = truncation(served, body.truncation)
+    if (body.seeds is None) == (body.latents is None):
+        raise ApiError(
+            "bad_request", "give exactly one of seeds, latents", "seeds", ["seeds", "latents"]
+        )
+    if body.seeds is not None:
+        return seed_starts(served, body.seeds, body.class_label, psi)
+    latents = {f"latents[{index}]": values for index, values in enumerate(body.latents or [])}
+    return latent_starts(served, latents, body.space, body.class_label, psi)
 
 
 def direction_spec(served: ServedCard, latent: Latent, edit: EditRequest) -> WalkSpec:
     """A walk of one edit, for its first direction; fields are top-level here."""
-    values = parse_latent(served, latent, "latent")
-    return WalkSpec(served.tag, None, values, 1.0, (planned_edit(served, edit, ""),))
+    start = latent_starts(served, {"latent": latent})
+    return WalkSpec(served.tag, start, (planned_edit(served, edit, ""),))
+
+
+def seed_starts(
+    served: ServedCard, seeds: Sequence[int], class_label: Any, psi: float, prefix: str = ""
+) -> Starts:
+    """Samples of seeds; `prefix` is where their fields lie in the request, such as `source.`."""
+    labels = _labels(served, class_label, True, prefix)
+    return Starts(z=z_of_seeds(served.card, seeds), labels=labels, truncation=psi)
+
+
+def latent_starts(
+    served: ServedCard,
+    latents: Mapping[str, Latent],  # by field
+    space: Space | None = None,
+    class_label: Any = None,
+    psi: float = 1.0,
+    prefix: str = "",
+) -> Starts:
+    """Samples of latents; those in z of a model that edits elsewhere are mapped as seeds are."""
+    card = served.card
+    space = space or card.edit_space
+    if space not in card.source_spaces:
+        message = f"model {card.name!r} takes no latents in {space}"
+        raise ApiError("bad_latent", message, f"{prefix}space", card.source_spaces)
+    is_mapped = space == "z" != card.edit_space
+    labels = _labels(served, class_label, is_mapped, prefix)
+    values = np.stack(
+        [_parse_latent(card, space, one, f"{prefix}{field}") for field, one in latents.items()]
+    )
+    if is_mapped:
+        return Starts(z=values[:, 0], labels=labels, truncation=psi)
+    return Starts(latents=np.broadcast_to(values, (len(values), *card.latent_shape)).copy())
 
 
 def truncation(served: ServedCard, requested: float | None) -> float:
@@ -112,7 +173,7 @@ def planned_edit(served: ServedCard, edit: EditRequest, prefix: str) -> PlannedE
             None if edit.stop is None else edit.stop.probability,
         )
     except PlanError as error:
-        raise ApiError(error.code, str(error), f"{prefix}{error.field}", error.allowed) from error
+        raise _refused(error, prefix) from error
 
 
 def expect_attributes(served: ServedCard) -> None:
@@ -122,23 +183,37 @@ def expect_attributes(served: ServedCard) -> None:
         raise ApiError("unknown_attribute", message, "model", [])
 
 
-def parse_latent(served: ServedCard, values: Latent, field: str) -> np.ndarray:
-    """Latent [L, C] float32 of [d] or [L][d] numbers; bad_latent says what is wrong."""
-    layers, channels = served.card.latent_shape
+def _parse_latent(card: ModelCard, space: Space, values: Latent, field: str) -> np.ndarray:
+    """Latent [L, C] float32 of [C] or [L][C] numbers; bad_latent says what is wrong."""
+    layers, channels = latent_shape_in(card, space)
     expected = f"{channels} numbers" + (f", or {layers} x {channels}" if layers > 1 else "")
     try:
         latent = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError, OverflowError) as error:
         raise ApiError("bad_latent", f"a latent is {expected}, not {error}", field) from error
     if latent.shape not in ((channels,), (layers, channels)):
-        raise ApiError("bad_latent", f"expected {expected}, got shape {list(latent.shape)}", field)
-    largest = float(np.abs(latent).max())
-    if not math.isfinite(largest) or largest > float(np.finfo(np.float32).max):
-        raise ApiError("bad_latent", "expected finite numbers, got NaN or infinity", field)
+        message = f"expected {expected} in {space}, got shape {list(latent.shape)}"
+        raise ApiError("bad_latent", message, field)
+    if not float(np.abs(latent).max()) <= MAX_MAGNITUDE:  # also catches NaN
+        message = f"expected finite numbers within ±{MAX_MAGNITUDE:g}, got NaN or larger ones"
+        raise ApiError("bad_latent", message, field)
     return np.broadcast_to(latent, (layers, channels)).astype(np.float32)
 
 
-def _start(served: ServedCard, source: Source) -> tuple[int | None, np.ndarray | None]:
+def _labels(
+    served: ServedCard, class_label: Any, is_needed: bool, prefix: str
+) -> np.ndarray | None:  # [1, c_dim]
+    try:
+        return class_labels(served.card, class_label, is_needed)
+    except PlanError as error:
+        raise _refused(error, prefix) from error
+
+
+def _refused(error: PlanError, prefix: str) -> ApiError:
+    return ApiError(error.code, str(error), f"{prefix}{error.field}", error.allowed)
+
+
+def _expect_one_start(served: ServedCard, source: Source) -> None:
     given = [name for name in ("seed", "latent", "image") if getattr(source, name) is not None]
     if len(given) != 1:
         raise ApiError(
@@ -154,14 +229,3 @@ def _start(served: ServedCard, source: Source) -> tuple[int | None, np.ndarray |
             "source.image",
             ["seed", "latent"],
         )
-    space = source.space or served.card.edit_space
-    if source.latent is None:
-        return source.seed, None
-    if space not in served.card.spaces:
-        raise ApiError(
-            "bad_latent",
-            f"model {served.card.name!r} takes no latents in {space}",
-            "source.space",
-            served.card.spaces,
-        )
-    return None, parse_latent(served, source.latent, "source.latent")

@@ -1,7 +1,7 @@
 """Walks of many requests as one batch. Knows nothing about HTTP, processes or images."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from editing import (
     edited_point,
     walk,
 )
-from model_store import Generator, PlannedEdit, walk_plan, z_from_seed
+from model_store import Generator, PlannedEdit, start_latents, walk_plan
 from service.errors import Refusal
 from service.specs import WalkSpec
 
@@ -35,9 +35,9 @@ class LoadedHeads:
 class _Progress:
     """The path of one request so far."""
 
-    latents: list[Tensor]  # each [T, L, C]
-    probabilities: list[Tensor]  # each [T, A, K]
-    edits: list[dict[str, Any]]
+    latents: list[Tensor]  # each [T, L, C]; first the start alone
+    probabilities: list[Tensor] = field(default_factory=list)  # each [T, A, K]
+    edits: list[dict[str, Any]] = field(default_factory=list)
     refusal: Refusal | None = None
 
     @property
@@ -48,14 +48,11 @@ class _Progress:
 def walk_all(loaded: LoadedHeads, specs: Sequence[WalkSpec]) -> list[dict[str, Any]]:
     """One answer per spec: latents [F, L, C], probabilities [F, A, K], edits; or a refusal.
 
-    The first frame is the unedited latent; edit e adds its steps_taken frames.
+    The first frame is the unedited latent; edit e adds its steps_taken frames. A frame's
+    probabilities are those of the mean of the layers that its edit moves (of the first edit for
+    the first frame), the point that stops the walk and that `reached` speaks of.
     """
-    starts = torch.stack([_start(loaded, spec) for spec in specs])  # [N, L, C]
-    scores = class_probabilities(loaded.heads, starts.mean(dim=1))
-    paths = [
-        _Progress([start[None]], [score[None]], [])
-        for start, score in zip(starts, scores, strict=True)
-    ]
+    paths = [_Progress([_start(loaded, spec)]) for spec in specs]
     for turn in range(max(len(spec.edits) for spec in specs)):
         walking = [
             n for n, spec in enumerate(specs) if turn < len(spec.edits) and not paths[n].refusal
@@ -74,7 +71,7 @@ def score_all(loaded: LoadedHeads, latents: np.ndarray) -> np.ndarray:
 
 def find_direction(loaded: LoadedHeads, spec: WalkSpec) -> dict[str, Any]:
     """The first direction [C] of a spec's only edit, or a refusal."""
-    latent = _start(loaded, spec)[None]
+    latent = _start(loaded, spec)
     plan, ranges = walk_plan(spec.edits, latent.device)
     found = direction_at(loaded.heads, edited_point(latent, ranges), plan)
     if not bool(found.kept_norm[0] > 0):
@@ -86,13 +83,8 @@ def find_direction(loaded: LoadedHeads, spec: WalkSpec) -> dict[str, Any]:
     }
 
 
-def _start(loaded: LoadedHeads, spec: WalkSpec) -> Tensor:  # [L, C]
-    if spec.latent is not None:
-        return _to_heads(loaded, torch.tensor(spec.latent))
-    assert spec.seed is not None
-    z = torch.from_numpy(z_from_seed(spec.seed, loaded.generator.card.z_dim))
-    latent = loaded.generator.mapping(z[None], psi=spec.truncation)[0]
-    return _to_heads(loaded, latent)
+def _start(loaded: LoadedHeads, spec: WalkSpec) -> Tensor:  # [1, L, C]
+    return _to_heads(loaded, start_latents(loaded.generator, spec.start))
 
 
 def _to_heads(loaded: LoadedHeads, latents: Tensor) -> Tensor:
@@ -114,6 +106,8 @@ def _take_turn(
             path.refusal = _nothing_left(turn, taken)
             continue
         path.edits.append(_report(found, n, edit))
+        if turn == 0:
+            path.probabilities.append(found.probabilities[n, :1])
         if taken:
             path.latents.append(moved[n, 1 : taken + 1])
             path.probabilities.append(found.probabilities[n, 1 : taken + 1])

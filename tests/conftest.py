@@ -1,4 +1,4 @@
-"""Shared fixtures: a private BentoML home with the tiny model, and the real service on it."""
+"""Shared fixtures: a private BentoML home with the tiny models, and the real service on it."""
 
 import os
 import shutil
@@ -16,7 +16,14 @@ import pytest  # noqa: E402
 from export.labeling import FACE_API  # noqa: E402
 from export.packages import download_npm  # noqa: E402
 from model_store import StoredModel, save_model  # noqa: E402
-from tests.doubles import make_card, make_generator, make_heads  # noqa: E402
+from tests.doubles import (  # noqa: E402
+    NUM_CLASSES,
+    make_card,
+    make_generator,
+    make_heads,
+    make_style_card,
+    make_style_generator,
+)
 from tests.servers import running_server  # noqa: E402
 
 
@@ -34,12 +41,31 @@ def tiny(bentoml_home: Path) -> StoredModel:
 
 
 @pytest.fixture(scope="session")
+def tiny_style(bentoml_home: Path) -> StoredModel:
+    """A tiny StyleGAN2, stored."""
+    card = make_style_card()
+    return save_model(make_style_generator(card), card, make_heads())
+
+
+@pytest.fixture(scope="session")
+def tiny_cond(bentoml_home: Path) -> StoredModel:
+    """A tiny StyleGAN2 with classes, stored."""
+    card = make_style_card("tiny-cond", NUM_CLASSES)
+    return save_model(make_style_generator(card, seed=1), card, make_heads())
+
+
+@pytest.fixture(scope="session")
 def service_url(
-    tiny: StoredModel, bentoml_home: Path, tmp_path_factory: pytest.TempPathFactory
+    tiny: StoredModel,
+    tiny_style: StoredModel,
+    tiny_cond: StoredModel,
+    bentoml_home: Path,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[str]:
-    """The real service, serving the tiny model."""
+    """The real service, serving the tiny models; the DCGAN is the default."""
     log = tmp_path_factory.mktemp("service") / "log.txt"
-    with running_server(bentoml_home, log, "--models", tiny.card.name) as url:
+    names = ",".join(model.card.name for model in (tiny, tiny_style, tiny_cond))
+    with running_server(bentoml_home, log, "--models", names) as url:
         yield url
 
 

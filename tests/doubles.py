@@ -1,4 +1,4 @@
-"""Small real objects that stand in for big ones: a 16 px DCGAN and heads on its 16-channel z."""
+"""Small real objects that stand in for big ones: a 16 px DCGAN and StyleGAN2s, 16-channel heads."""
 
 import hashlib
 
@@ -6,10 +6,22 @@ import torch
 from torch import Tensor, nn
 
 from editing import Head
-from model_store import AttributeCard, Dcgan, EditDefaults, Exclusion, ModelCard, Provenance
+from model_store import (
+    AttributeCard,
+    Dcgan,
+    EditDefaults,
+    Exclusion,
+    ModelCard,
+    Provenance,
+    Stylegan2,
+)
+from model_store.networks.stylegan2_initial import Stylegan2Sizes, initial_tensors
 
 Z_DIM = 16
 RESOLUTION = 16
+NUM_WS = 6  # of the 16 px StyleGAN2: 4, 8, 8, 16, 16 and the last ToRGB
+CUTOFF = 4
+NUM_CLASSES = 3
 ATTRIBUTES = (
     AttributeCard(
         name="smile",
@@ -20,6 +32,11 @@ ATTRIBUTES = (
     ),
     AttributeCard(name="age", classes=("young", "old")),
     AttributeCard(name="hair", classes=("black", "brown", "blond")),
+)
+PROVENANCE = Provenance(
+    source="tests/doubles.py",
+    source_sha256=hashlib.sha256(b"doubles").hexdigest(),
+    licence="Apache-2.0",
 )
 
 
@@ -55,12 +72,40 @@ def make_card(name: str = "tiny", attributes: tuple[AttributeCard, ...] = ATTRIB
         z_dim=Z_DIM,
         spaces=("z",),
         attributes=attributes,
-        provenance=Provenance(
-            source="tests/doubles.py",
-            source_sha256=hashlib.sha256(b"doubles").hexdigest(),
-            licence="Apache-2.0",
-        ),
+        provenance=PROVENANCE,
     )
+
+
+def make_style_card(name: str = "tiny-style", c_dim: int = 0) -> ModelCard:
+    """A card that fits `make_style_generator` and `make_heads`."""
+    return ModelCard(
+        name=name,
+        family="stylegan2",
+        resolution=RESOLUTION,
+        z_dim=Z_DIM,
+        w_dim=Z_DIM,
+        num_ws=NUM_WS,
+        c_dim=c_dim,
+        spaces=("w_plus",),
+        truncation=0.8,
+        truncation_cutoff=CUTOFF,
+        attributes=ATTRIBUTES,
+        provenance=PROVENANCE,
+    )
+
+
+def make_style_generator(card: ModelCard, seed: int = 0) -> Stylegan2:
+    """A StyleGAN2 with random weights, noise and mean w."""
+    generator = torch.Generator().manual_seed(seed)
+    sizes = Stylegan2Sizes({4: 16, 8: 16, 16: 8}, Z_DIM, Z_DIM, card.c_dim, mapping_layers=2)
+    tensors = initial_tensors(sizes, generator)
+    tensors["mapping.w_avg"] = torch.randn(Z_DIM, generator=generator) * 0.3
+    for name in tensors:
+        if name.endswith("noise_strength"):
+            tensors[name] = torch.tensor(0.2)
+        elif "torgb.weight" in name:
+            tensors[name] *= 0.3  # so that few pixels are clamped
+    return Stylegan2(card, tensors)
 
 
 def make_generator(card: ModelCard | None = None, seed: int = 0) -> Dcgan:

@@ -4,7 +4,6 @@ Knows nothing about layers. Filters are two-dimensional [kh, kw]; convolution in
 (the filter is flipped), which matters for asymmetric filters only.
 """
 
-import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -66,13 +65,3 @@ def upsample(x: Tensor, fir: Tensor) -> Tensor:
         return resample(x, fir, up=2, padding=(before, after, before, after), gain=4)
     kernel = (fir * 4).to(x.dtype)[None, None].expand(channels, 1, 4, 4)
     return functional.conv_transpose2d(x, kernel, stride=2, padding=1, groups=channels)
-
-
-def separable(fir: Tensor) -> tuple[Tensor, Tensor] | None:
-    """Column [kh] and row [kw] filters whose outer product is `fir`; None if there are none."""
-    total = fir.sum()
-    if total == 0:
-        return None
-    column, row = fir.sum(dim=1), fir.sum(dim=0) / total
-    fits = torch.allclose(torch.outer(column, row), fir, atol=1e-7, rtol=1e-5)
-    return (column, row) if fits else None

@@ -1,4 +1,4 @@
-"""The StyleGAN generator (Karras et al. 2019): instance normalisation and a style after every layer.
+"""The StyleGAN generator (Karras et al. 2019): instance norm and a style after every layer.
 
 Its fully grown form; knows nothing about checkpoints. Canonical names follow StyleGAN2: a block
 b{R} has conv0 (upsampling; in b4 the learned constant takes its place) and conv1, each with
@@ -53,7 +53,7 @@ class Stylegan1:
         self,
         card: ModelCard,
         tensors: Mapping[str, Tensor],
-        options: Stylegan1Options = Stylegan1Options(),  # noqa: B008 (frozen)
+        options: Stylegan1Options = Stylegan1Options(),
         dtype: torch.dtype = torch.float32,  # of the synthesis; mapping and styles keep float32
     ) -> None:
         """Raises CheckpointError unless exactly the architecture's tensors are there."""

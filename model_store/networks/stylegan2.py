@@ -18,8 +18,9 @@ from torch.nn import functional
 from editing import expect_shape
 from model_store.cards import ModelCard
 from model_store.generators import NoiseMode
-from model_store.networks.mapping import EPSILON, GAIN, LEAK, map_latents, mapping_sizes
+from model_store.networks.activations import activate, scale_channels
 from model_store.networks.facts import NetworkFacts
+from model_store.networks.mapping import EPSILON, GAIN, map_latents, mapping_sizes
 from model_store.networks.resampling import upsample
 from model_store.networks.stylegan2_layout import (
     Layout,
@@ -139,17 +140,18 @@ class Stylegan2:
         return dict(self._tensors)
 
     def _block(self, resolution: int, x: Tensor, styles: Styles, noise_mode: NoiseMode) -> Tensor:
+        """A block of convolutions; `x` is overwritten where no gradient needs it."""
         name = f"b{resolution}"
-        skip = self._tensors.get(f"synthesis.{name}.skip.weight")
         if resolution == self._layout.resolutions[0]:
             return self._convolve(f"{name}.conv1", x, styles, noise_mode)
-        block_input = x
-        x = self._convolve(f"{name}.conv0", x, styles, noise_mode)
+        skip = self._tensors.get(f"synthesis.{name}.skip.weight")
         if skip is None:
+            x = self._convolve(f"{name}.conv0", x, styles, noise_mode)
             return self._convolve(f"{name}.conv1", x, styles, noise_mode)
-        x = self._convolve(f"{name}.conv1", x, styles, noise_mode, RESIDUAL_GAIN)
         weight = (skip * _equalised(skip) * RESIDUAL_GAIN).to(self._dtype)
-        return x + upsample(functional.conv2d(block_input, weight), self._fir)
+        skipped = upsample(functional.conv2d(x, weight), self._fir)
+        x = self._convolve(f"{name}.conv0", x, styles, noise_mode)
+        return skipped + self._convolve(f"{name}.conv1", x, styles, noise_mode, RESIDUAL_GAIN)
 
     def _convolve(
         self,
@@ -163,20 +165,22 @@ class Stylegan2:
         layer = self._convolutions[name]
         style = styles[name]
         demodulation = (style.square() @ layer.squared + EPSILON).rsqrt()  # [N, O]
-        modulated = x * style.to(x.dtype)[:, :, None, None]
+        modulated = scale_channels(x, style)
         if isinstance(layer.convolve, Tensor):
             y = functional.conv2d(modulated, layer.convolve, padding=1)
         else:
             y = layer.convolve(modulated)
         # A positive gain passes through the leaky ReLU, so it is put where it costs nothing.
         total = GAIN * gain
-        bias, noise = layer.bias * total, layer.noise
-        y = torch.addcmul(bias, y, (demodulation * total).to(y.dtype)[:, :, None, None])
-        if noise is not None and noise_mode == "const":
-            y = y.add_(noise * total)
-        y = functional.leaky_relu_(y, LEAK)
+        noise = layer.noise if noise_mode == "const" else None
         clamp = self._options.conv_clamp
-        return y if clamp is None else y.clamp(-clamp * gain, clamp * gain)
+        return activate(
+            y,
+            demodulation * total,
+            layer.bias * total,
+            None if noise is None else noise * total,
+            None if clamp is None else clamp * gain,
+        )
 
     def _to_rgb(self, name: str, x: Tensor, styles: Styles) -> Tensor:
         """[N, 3, H, W], float32, of x [N, I, H, W]: a 1x1 convolution with weights per sample."""
@@ -193,7 +197,7 @@ class Stylegan2:
     def _prepare(self, name: str) -> _Convolution:
         prefix = f"synthesis.{name}"
         weight = self._tensors[f"{prefix}.weight"]  # [O, I, 3, 3]
-        squared = weight.float().square().sum(dim=(2, 3)).T
+        squared = weight.float().square().sum(dim=(2, 3)).T.contiguous()
         strength = self._tensors.get(f"{prefix}.noise_strength")
         noise = None
         if strength is not None:

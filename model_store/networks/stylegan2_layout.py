@@ -73,9 +73,7 @@ def read_layout(tensors: Mapping[str, Tensor]) -> Layout:
     )
 
 
-def check_tensors(
-    tensors: Mapping[str, Tensor], layout: Layout, options: Stylegan2Options
-) -> None:
+def check_tensors(tensors: Mapping[str, Tensor], layout: Layout, options: Stylegan2Options) -> None:
     """CheckpointError unless exactly the tensors of this layout are there, each of its shape."""
     sizes = mapping_sizes(tensors)
     if sizes.w_dim != layout.w_dim:

@@ -6,7 +6,6 @@ al. 2020, Eq. 1 and 3); upsampling inserts zeros, convolves and filters. Slow an
 
 from collections.abc import Mapping
 
-import torch
 from torch import Tensor
 from torch.nn import functional
 

@@ -1,4 +1,4 @@
-"""The StyleGAN3 generator (Karras et al. 2021): Fourier features, filtered nonlinearities, no noise.
+"""The StyleGAN3 generator (Karras et al. 2021): Fourier features, filtered nonlinearities.
 
 Both configurations: T (3x3 convolutions, separable filters) and R (1x1, radial filters). Knows
 nothing about checkpoints. Tensors are named as in NVIDIA's code; its layers' sampling factors are

@@ -23,7 +23,7 @@ from model_store.networks import (
     stylegan3_facts,
 )
 from model_store.readers import genforce, nvidia_modules, rosinality, tensorflow
-from model_store.readers.dcgan import dcgan_of_state, state_of
+from model_store.readers.dcgan import dcgan_of_state, is_state, state_of
 from model_store.readers.network_parts import NetworkParts
 from model_store.readers.pickle_tables import STATE_DICTS, Stub
 from model_store.readers.restricted_pickle import Table, load_pickle
@@ -34,6 +34,8 @@ from model_store.readers.stylegan3_nvidia import read_stylegan3_nvidia
 from model_store.readers.torch_files import is_torch, read_torch
 
 _PICKLES: Table = {**nvidia_modules.TABLE, **tensorflow.TABLE}
+# What torch, numpy and pydantic raise for content that no check of ours foresaw.
+_MALFORMED = (ValueError, TypeError, LookupError, ArithmeticError, RuntimeError, MemoryError)
 
 
 @dataclass(frozen=True)
@@ -132,6 +134,9 @@ def read_checkpoint(
         return _generator(path, value, len(data), name or "model", format, licence)
     except CheckpointError as error:
         raise CheckpointError(f"{path.name}: {error}") from error
+    except _MALFORMED as error:
+        kind = type(error).__name__
+        raise CheckpointError(f"{path.name}: malformed content ({kind}: {error})") from error
 
 
 def _open(data: memoryview) -> Any:
@@ -180,7 +185,7 @@ def _recognise(value: Any) -> str:
     for name, format in FORMATS.items():
         if format.recognises(value):
             return name
-    if isinstance(value, dict) and value and all(isinstance(key, str) for key in value):
+    if is_state(value):
         return DCGAN_FORMAT  # its reader says what does not fit
     raise CheckpointError(
         f"a {type(value).__name__} that is no generator; readable are {', '.join(FORMATS)} "

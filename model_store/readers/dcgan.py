@@ -15,6 +15,7 @@ from model_store.errors import CheckpointError
 from model_store.files import map_file, sha256_of
 from model_store.networks.dcgan import Dcgan
 from model_store.readers.network_parts import load_tensors, raw_state
+from model_store.readers.raw_values import RawTensor
 from model_store.readers.torch_files import read_torch
 
 BATCH_NORM_EPS = 1e-5  # torch.nn.BatchNorm2d
@@ -37,14 +38,23 @@ def read_dcgan(path: Path, name: str = "dcgan", licence: str = "unknown") -> Dcg
         raise CheckpointError(f"{path.name}: {error}") from error
 
 
+def is_state(value: Any) -> bool:
+    """Whether this is a state dict, or one in a wrapper that DCGANs come in."""
+    found = _unwrap(value)
+    return isinstance(found, dict) and any(isinstance(v, RawTensor) for v in found.values())
+
+
 def state_of(value: Any, file_bytes: int) -> dict[str, Tensor]:
     """The generator's tensors, wherever the file keeps them."""
+    raw = raw_state(_unwrap(value), "the file")
+    return load_tensors({k: v for k, v in raw.items() if not k.endswith(_UNUSED)}, file_bytes)
+
+
+def _unwrap(value: Any) -> Any:
     for wrapper in _WRAPPERS:
         if isinstance(value, dict) and isinstance(value.get(wrapper), dict):
-            value = value[wrapper]
-            break
-    raw = raw_state(value, "the file")
-    return load_tensors({k: v for k, v in raw.items() if not k.endswith(_UNUSED)}, file_bytes)
+            return value[wrapper]
+    return value
 
 
 def dcgan_of_state(path: Path, state: Mapping[str, Tensor], name: str, licence: str) -> Dcgan:

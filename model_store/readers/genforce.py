@@ -14,7 +14,9 @@ from model_store.readers.stylegan2_names import merge_filters
 
 GENERATOR = "generator_smooth"
 _DENSE = re.compile(r"^mapping\.dense(\d{1,2})\.(weight|bias)$")
-_FILTER = re.compile(r"^synthesis\.(layer\d{1,2}\.filter|skip_layer\d{1,2}\.filter|upsample)\.kernel$")
+_FILTER = re.compile(
+    r"^synthesis\.(layer\d{1,2}\.filter|skip_layer\d{1,2}\.filter|upsample)\.kernel$"
+)
 _LAYER = re.compile(r"^synthesis\.(layer|output|skip_layer)(\d{1,2})\.(.+)$")
 _PARTS = {
     "weight": "weight",
@@ -60,15 +62,19 @@ def _canonical(name: str, tensor: Tensor) -> tuple[str, Tensor]:
     if match is None or match[3] not in _PARTS:
         raise CheckpointError(f"unknown tensor {name!r}")
     layer, part = _layer_name(match[1], int(match[2])), _PARTS[match[3]]
+    return f"synthesis.{layer}.{part}", _converted(layer, part, tensor)
+
+
+def _converted(layer: str, part: str, tensor: Tensor) -> Tensor:
     if part == "noise_const":
-        tensor = tensor.squeeze(0).squeeze(0)
-    elif part == "noise_strength":
-        tensor = tensor.reshape(()) if tensor.numel() == 1 else tensor
-    elif part == "affine.bias":
-        tensor = tensor + 1  # added at run time there
-    elif part == "weight" and layer.endswith("conv0"):
-        tensor = tensor.flip((2, 3))  # kept as TensorFlow has it
-    return f"synthesis.{layer}.{part}", tensor
+        return tensor.squeeze(0).squeeze(0)
+    if part == "noise_strength" and tensor.numel() == 1:
+        return tensor.reshape(())
+    if part == "affine.bias":
+        return tensor + 1  # added at run time there
+    if part == "weight" and layer.endswith("conv0"):
+        return tensor.flip((2, 3))  # kept as TensorFlow has it
+    return tensor
 
 
 def _layer_name(kind: str, index: int) -> str:

@@ -100,9 +100,7 @@ def _array_from_buffer(content: Any, dtype: Any, shape: Any, order: Any) -> RawA
     return RawArray().fill(shape, dtype, order == "F", content)
 
 
-def _rebuild_tensor(
-    storage: Any, offset: Any, shape: Any, stride: Any, *ignored: Any
-) -> RawTensor:
+def _rebuild_tensor(storage: Any, offset: Any, shape: Any, stride: Any, *ignored: Any) -> RawTensor:
     if not isinstance(storage, Storage) or type(offset) is not int:
         raise CheckpointError("a tensor without a storage")
     for axes in (shape, stride):

@@ -96,7 +96,9 @@ def _canonical(name: str, tensor: Tensor) -> tuple[str, Tensor]:
         part = _PARTS[match[2]]
         if part == "weight":
             tensor = tensor.squeeze(0)
-        elif part == "noise_strength" and tensor.numel() == 1 or part == "bias" and tensor.ndim > 1:
+        elif (part == "noise_strength" and tensor.numel() == 1) or (
+            part == "bias" and tensor.ndim > 1
+        ):
             tensor = tensor.reshape(() if part == "noise_strength" else (-1,))
         return f"synthesis.{_layer_name(match[1])}.{part}", tensor
     raise CheckpointError(f"unknown tensor {name!r}")

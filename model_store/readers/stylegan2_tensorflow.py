@@ -91,9 +91,7 @@ def convolution(weight: Tensor) -> Tensor:
     return weight.permute(3, 2, 0, 1).contiguous()
 
 
-def _canonical(
-    name: str, value: Tensor, variables: Mapping[str, Tensor]
-) -> tuple[str, Tensor]:
+def _canonical(name: str, value: Tensor, variables: Mapping[str, Tensor]) -> tuple[str, Tensor]:
     if name == "dlatent_avg":
         return "mapping.w_avg", value
     if name in ("mapping/LabelConcat/weight", "mapping/LabelEmbed/weight"):
@@ -136,7 +134,7 @@ def _layer(block: str, layer: str, part: str, value: Tensor) -> tuple[str, Tenso
         return f"{prefix}.noise_strength", value.reshape(())
     if part == "bias":
         return f"{prefix}.bias", value
-    raise CheckpointError(f"unknown tensor synthesis/{block}/{layer}/{part}")
+    raise CheckpointError(f"unknown tensor synthesis/{block[1:]}x{block[1:]}/{layer}/{part}")
 
 
 def _filter(taps: object) -> Tensor:

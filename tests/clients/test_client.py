@@ -1,5 +1,7 @@
 """clients/python against the real service."""
 
+from typing import Any
+
 import pytest
 from gradctrl_client import Client, GradCtrlError, ServiceUnreachableError
 
@@ -33,6 +35,22 @@ def test_every_endpoint(service_url: str) -> None:
             "output": {"format": "webp"},
         }
         assert client.edit_image(body)[8:12] == b"WEBP"
+
+
+def test_spaces_and_classes(service_url: str) -> None:
+    with Client(service_url) as client:
+        (latent,) = client.generate([7], class_label=1, model="tiny-cond").latents
+        options: dict[str, Any] = {"attribute": "smile", "target": "smiling", "layers": [1, 3]}
+        by_seed = client.edit(seed=7, class_label=1, model="tiny-cond", **options)
+        by_latent = client.edit(latent=latent, space="w_plus", model="tiny-cond", **options)
+        assert by_seed.space == "w_plus"
+        assert by_latent.latent == by_seed.latent
+        w = latent[0]
+        generated = client.generate(latents=[w], space="w", model="tiny-cond")
+        assert generated.latents == [[w] * len(latent)]
+        with pytest.raises(GradCtrlError) as caught:
+            client.edit(latent=w, space="z", model="tiny-cond", **options)
+    assert (caught.value.field, caught.value.allowed) == ("source.class_label", [0, 2])
 
 
 def test_refusals_carry_code_field_and_allowed(service_url: str) -> None:

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from export import BankError, make_bank, open_bank
-from export.banks import open_bank_of
-from model_store import StoredModel, save_model, z_from_seed
-from tests.doubles import make_card, make_generator, make_heads
+from export.banks import drawn_labels, open_bank_of, sample_latents
+from model_store import PlanError, StoredModel, class_labels, save_model, z_from_seed
+from tests.doubles import CUTOFF, make_card, make_generator, make_heads
 
 
 def test_samples_come_from_their_seeds(tiny: StoredModel, tmp_path: Path) -> None:
@@ -36,6 +36,32 @@ def test_an_interrupted_bank_resumes_to_the_same_bytes(tiny: StoredModel, tmp_pa
     for name in ("latents.npy", "images.npy"):
         whole, parts = ((tmp_path / folder / name).read_bytes() for folder in ("whole", "parts"))
         assert whole == parts
+
+
+def test_a_bank_of_a_conditional_model_draws_a_class_per_seed(
+    tiny_cond: StoredModel, tmp_path: Path
+) -> None:
+    make_bank(tiny_cond, 70, tmp_path / "whole")
+    make_bank(tiny_cond, 6, tmp_path / "late", first_seed=64)
+    whole, late = open_bank(tmp_path / "whole"), open_bank(tmp_path / "late")
+    np.testing.assert_allclose(whole.latents[64:], late.latents, atol=1e-6)
+    labels = drawn_labels(tiny_cond.card, range(300))
+    assert labels is not None
+    assert (labels.sum(axis=1) == 1).all()
+    assert (labels.sum(axis=0) > 70).all()
+
+
+def test_a_bank_of_one_class_records_it(tiny_cond: StoredModel, tmp_path: Path) -> None:
+    info = make_bank(tiny_cond, 5, tmp_path, class_label=2)
+    assert (info.class_label, info.truncation, info.truncation_cutoff) == (2, 0.8, CUTOFF)
+    expected = sample_latents(tiny_cond.generator(), range(5), 0.8, class_labels(tiny_cond.card, 2))
+    np.testing.assert_allclose(open_bank(tmp_path).latents, expected, atol=1e-6)
+    for other in (None, 1):
+        with pytest.raises(BankError, match="holds another bank"):
+            make_bank(tiny_cond, 5, tmp_path, class_label=other)
+    with pytest.raises(PlanError, match=r"a class 0\.\.2"):
+        make_bank(tiny_cond, 5, tmp_path / "new", class_label=3)
+    assert not (tmp_path / "new").exists()
 
 
 def test_another_bank_is_not_overwritten(tiny: StoredModel, tmp_path: Path) -> None:

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from editing import NEVER_STOP
-from model_store import PlanError, plan_edit, walk_plan
-from tests.doubles import make_card
+from model_store import EditDefaults, PlanError, plan_edit, walk_plan
+from tests.doubles import ATTRIBUTES, make_card, make_style_card
 
 CARD = make_card()
 
@@ -65,6 +65,15 @@ def test_refusals(arguments: tuple[Any, ...], code: str, field: str, allowed: li
         plan_edit(CARD, *arguments)
     assert (caught.value.code, caught.value.field) == (code, field)
     assert caught.value.allowed == allowed
+
+
+def test_layers_of_the_card_are_checked_as_those_of_the_request() -> None:
+    layered = ATTRIBUTES[1].model_copy(update={"defaults": EditDefaults(layers=(2, 4))})
+    style = make_style_card().model_copy(update={"attributes": (layered,)})
+    assert plan_edit(style, "age", "old").layers == (2, 4)
+    assert plan_edit(style, "age", "old", layers=(0, 6)).layers == (0, 6)
+    with pytest.raises(PlanError, match="0 <= from < to <= 1"):
+        plan_edit(make_card(attributes=(layered,)), "age", "old")
 
 
 def test_a_batch_has_one_row_per_edit() -> None:

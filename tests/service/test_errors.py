@@ -14,7 +14,14 @@ def body(source: dict[str, Any] | None = None, **change: Any) -> dict[str, Any]:
 
 
 CASES: list[tuple[str, dict[str, Any], int, str, str, Any]] = [
-    ("/v1/edit", {**body(), "model": "nobody"}, 404, "unknown_model", "model", ["tiny"]),
+    (
+        "/v1/edit",
+        {**body(), "model": "nobody"},
+        404,
+        "unknown_model",
+        "model",
+        ["tiny", "tiny-style", "tiny-cond"],
+    ),
     (
         "/v1/edit",
         body(attribute="beard"),
@@ -34,6 +41,7 @@ CASES: list[tuple[str, dict[str, Any], int, str, str, Any]] = [
     ("/v1/edit", body({"latent": [0.0] * 15}), 400, "bad_latent", "source.latent", None),
     ("/v1/edit", body({"latent": ["x"] * 16}), 400, "bad_latent", "source.latent", None),
     ("/v1/edit", body({"latent": [1e60] * 16}), 400, "bad_latent", "source.latent", None),
+    ("/v1/edit", body({"latent": [-1e7] * 16}), 400, "bad_latent", "source.latent", None),
     (
         "/v1/edit",
         body({"latent": [0.0] * 16, "space": "w_plus"}),

@@ -31,9 +31,10 @@ def edit(url: str, body: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_models_lists_the_card(service_url: str) -> None:
-    (model,) = httpx.get(f"{service_url}/v1/models").json()["models"]
-    assert model["name"] == "tiny"
-    assert model["default"] is True
+    models = httpx.get(f"{service_url}/v1/models").json()["models"]
+    assert [model["name"] for model in models] == ["tiny", "tiny-style", "tiny-cond"]
+    assert [model["default"] for model in models] == [True, False, False]
+    model = models[0]
     assert [attribute["name"] for attribute in model["attributes"]] == ["smile", "age", "hair"]
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from editing import NEVER_STOP
-from model_store import PlannedEdit, StoredModel, plan_edit
+from model_store import PlannedEdit, Starts, StoredModel, plan_edit, z_of_seeds
 from service.specs import WalkSpec
 from service.walking import LoadedHeads, find_direction, score_all, walk_all
 
@@ -15,7 +15,7 @@ def loaded(model: StoredModel) -> LoadedHeads:
 
 
 def spec(model: StoredModel, seed: int, *edits: PlannedEdit) -> WalkSpec:
-    return WalkSpec(model.tag, seed, None, 1.0, edits)
+    return WalkSpec(model.tag, Starts(z=z_of_seeds(model.card, [seed])), edits)
 
 
 def test_mixed_requests_equal_single_ones(tiny: StoredModel) -> None:
@@ -40,9 +40,49 @@ def test_a_second_edit_starts_where_the_first_ended(tiny: StoredModel) -> None:
     first = plan_edit(tiny.card, "hair", "blond", 4)
     second = plan_edit(tiny.card, "age", "old", 2)
     both = walk_all(loaded(tiny), [spec(tiny, 2, first, second)])[0]
-    middle = WalkSpec(tiny.tag, None, both["latents"][4], 1.0, (second,))
+    middle = WalkSpec(tiny.tag, Starts(latents=both["latents"][4:5]), (second,))
     chained = walk_all(loaded(tiny), [middle])[0]
     np.testing.assert_allclose(chained["latents"], both["latents"][4:], atol=1e-5)
+
+
+def test_ranges_and_true_w_plus_latents_mix_in_one_batch(tiny_style: StoredModel) -> None:
+    card = tiny_style.card
+    latents = np.random.default_rng(0).normal(size=(3, *card.latent_shape)).astype(np.float32)
+    plans = [
+        [plan_edit(card, "smile", "smiling", layers=(1, 3))],
+        [plan_edit(card, "age", "old", 3), plan_edit(card, "hair", "brown", 2, layers=(4, 6))],
+        [plan_edit(card, "hair", "blond", 4, layers=(0, 1), stop=0.9)],
+    ]
+    specs = [
+        WalkSpec(tiny_style.tag, Starts(latents=latents[n : n + 1]), tuple(plans[n]))
+        for n in range(3)
+    ]
+    together = walk_all(loaded(tiny_style), specs)
+    for one, answer in zip(specs, together, strict=True):
+        alone = walk_all(loaded(tiny_style), [one])[0]
+        np.testing.assert_allclose(answer["latents"], alone["latents"], atol=1e-5)
+        np.testing.assert_allclose(answer["probabilities"], alone["probabilities"], atol=1e-5)
+
+
+def test_scores_stop_and_reached_read_the_same_point(tiny_style: StoredModel) -> None:
+    card, model = tiny_style.card, loaded(tiny_style)
+    latents = np.random.default_rng(1).normal(size=(1, *card.latent_shape)).astype(np.float32)
+    second = plan_edit(card, "smile", "smiling", 40, layers=(1, 3), exclude=[], stop=0.9)
+    spec = WalkSpec(
+        tiny_style.tag,
+        Starts(latents=latents),
+        (plan_edit(card, "hair", "blond", 3, layers=(4, 6)), second),
+    )
+    answer = walk_all(model, [spec])[0]
+    frames, report = answer["latents"], answer["edits"][1]
+    read = np.concatenate([frames[:4, 4:6], frames[4:, 1:3]]).mean(axis=1)[:, None]
+    np.testing.assert_allclose(score_all(model, read), answer["probabilities"], atol=1e-5)
+    smiling = answer["probabilities"][4:, 0, 1]
+    assert report["reached"]
+    assert 0 < report["steps_taken"] == len(smiling) < 40
+    assert smiling[-1] >= 0.9 > smiling[-2]
+    again = WalkSpec(tiny_style.tag, Starts(latents=frames[-1:]), (second,))
+    assert [edit["steps_taken"] for edit in walk_all(model, [again])[0]["edits"]] == [0]
 
 
 def test_a_refused_request_does_not_touch_its_neighbours(tiny: StoredModel) -> None:

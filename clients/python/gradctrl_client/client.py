@@ -41,6 +41,8 @@ class Client:
         *,
         seed: int | None = None,
         latent: list[Any] | None = None,
+        space: str | None = None,
+        class_label: int | list[float] | None = None,
         edits: list[dict[str, Any]] | None = None,
         model: str | None = None,
         truncation: float | None = None,
@@ -48,10 +50,14 @@ class Client:
         output: dict[str, Any] | None = None,
         **options: Any,  # steps, step_size, exclude, layers, stop of a single edit
     ) -> Edit:
-        """Edit a seed or a latent: one attribute, or a list of `edits` as in the REST API."""
+        """Edit a seed or a latent: one attribute, or a list of `edits` as in the REST API.
+
+        `space` is that of the latent: z, w or w_plus; by default the one the model edits in, as in
+        the latents of answers. Conditional models need a `class_label` with a seed or a z.
+        """
         if edits is None:
             edits = [{"attribute": attribute, "target": target, **options}]
-        source = {"seed": seed, "latent": latent}
+        source = {"seed": seed, "latent": latent, "space": space, "class_label": class_label}
         body = {
             "model": model,
             "source": {key: value for key, value in source.items() if value is not None},
@@ -71,15 +77,19 @@ class Client:
         seeds: list[int] | None = None,
         latents: list[list[Any]] | None = None,
         *,
+        space: str | None = None,
+        class_label: int | list[float] | None = None,
         model: str | None = None,
         truncation: float | None = None,
         output: dict[str, Any] | None = None,
     ) -> Generated:
-        """Images of seeds or of latents."""
+        """Images of seeds or of latents; `space` and `class_label` as for an edit."""
         body = {
             "model": model,
             "seeds": seeds,
             "latents": latents,
+            "space": space,
+            "class_label": class_label,
             "truncation": truncation,
             "output": output or {},
         }

@@ -1,0 +1,37 @@
+"""What happens to activations between convolutions, in as few passes over memory as torch allows.
+
+Without gradients the passes work in place: on a CPU a fresh large tensor costs several times what
+the arithmetic does, because its pages are faulted in. With gradients nothing is overwritten that
+the backward pass needs. Knows nothing about layers.
+"""
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from model_store.networks.mapping import LEAK
+
+
+def scale_channels(x: Tensor, scale: Tensor) -> Tensor:
+    """x [N, C, H, W] times scale [N, C]; overwrites x where no gradient needs it."""
+    factor = scale.to(x.dtype)[:, :, None, None]
+    return x * factor if torch.is_grad_enabled() else x.mul_(factor)
+
+
+def activate(
+    x: Tensor,  # [N, C, H, W], overwritten where no gradient needs it
+    scale: Tensor,  # [N, C]
+    bias: Tensor,  # [C, 1, 1]
+    noise: Tensor | None,  # [H, W]
+    clamp: float | None,
+) -> Tensor:  # [N, C, H, W]
+    """Leaky ReLU of x * scale + bias + noise, clamped to -clamp..clamp."""
+    factor = scale.to(x.dtype)[:, :, None, None]
+    in_place = not torch.is_grad_enabled()
+    y = torch.addcmul(bias, x, factor, out=x) if in_place else torch.addcmul(bias, x, factor)
+    if noise is not None:
+        y = y.add_(noise)
+    y = functional.leaky_relu_(y, LEAK)
+    if clamp is None:
+        return y
+    return y.clamp_(-clamp, clamp) if in_place else y.clamp(-clamp, clamp)

@@ -1,0 +1,52 @@
+"""service/rendering.py: dtypes of the synthesis, chunks, the card's truncation cutoff."""
+
+import numpy as np
+import pytest
+import torch
+
+from model_store import Starts, StoredModel, class_labels, to_pixels, z_of_seeds
+from service.rendering import LoadedGenerator, latents_of, synthesise
+from tests.doubles import CUTOFF
+
+CPU = torch.device("cpu")
+
+
+def loaded(model: StoredModel, dtype: torch.dtype = torch.float32) -> LoadedGenerator:
+    return LoadedGenerator(model.generator().to(CPU, dtype), CPU, 4)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_a_half_precision_synthesis_draws_the_same_images(
+    tiny_style: StoredModel, dtype: torch.dtype
+) -> None:
+    starts = Starts(z=z_of_seeds(tiny_style.card, range(6)), truncation=0.7)
+    full, half = loaded(tiny_style), loaded(tiny_style, dtype)
+    latents = latents_of(half, starts)
+    assert latents.dtype == np.float32
+    np.testing.assert_array_equal(latents, latents_of(full, starts))
+    (sharp,), (coarse,) = synthesise(full, [latents]), synthesise(half, [latents])
+    difference = np.abs(sharp.astype(int) - coarse.astype(int))
+    assert difference.max() > 0
+    assert difference.mean() < 2  # of 255
+
+
+def test_requests_are_rendered_together_and_taken_apart(tiny_style: StoredModel) -> None:
+    generator = loaded(tiny_style)
+    starts = Starts(z=z_of_seeds(tiny_style.card, range(7)))
+    latents = latents_of(generator, starts)
+    parts = synthesise(generator, [latents[:5], latents[5:]])
+    expected = to_pixels(generator.generator.synthesis(torch.from_numpy(latents)))
+    assert [len(part) for part in parts] == [5, 2]
+    difference = np.concatenate(parts).astype(int) - expected.astype(int)
+    assert np.abs(difference).max() <= 1
+
+
+def test_seeds_are_mapped_with_the_cutoff_of_the_card(tiny_cond: StoredModel) -> None:
+    z = z_of_seeds(tiny_cond.card, [3, 4])
+    labels = class_labels(tiny_cond.card, 2)
+    found = latents_of(loaded(tiny_cond), Starts(z=z, labels=labels, truncation=0.5))
+    one_hot = torch.tensor([[0.0, 0.0, 1.0]] * 2)
+    expected = tiny_cond.generator().mapping(torch.tensor(z), one_hot, 0.5, CUTOFF).numpy()
+    np.testing.assert_array_equal(found, expected)
+    assert (found[:, 0] == found[:, CUTOFF - 1]).all()
+    assert not np.allclose(found[:, 0], found[:, CUTOFF])
