@@ -19,7 +19,7 @@ from model_store.errors import (
     UnknownModelError,
 )
 from model_store.files import sha256_of
-from model_store.generators import Generator, to_pixels, z_from_seed
+from model_store.generators import Generator, Mapper, to_pixels, z_from_seed
 from model_store.networks import Dcgan, Stylegan1, Stylegan2, Stylegan3
 from model_store.plans import PlannedEdit, plan_edit, walk_plan
 from model_store.readers import (
@@ -60,6 +60,7 @@ __all__ = [
     "EmptyStoreError",
     "Exclusion",
     "Generator",
+    "Mapper",
     "ModelCard",
     "ModelStoreError",
     "PlanError",

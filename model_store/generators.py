@@ -11,8 +11,8 @@ from model_store.cards import ModelCard
 NoiseMode = Literal["const", "none"]
 
 
-class Generator(Protocol):
-    """A frozen network from latents to images."""
+class Mapper(Protocol):
+    """A frozen network from z to latents of the edit space."""
 
     @property
     def card(self) -> ModelCard:
@@ -28,6 +28,10 @@ class Generator(Protocol):
     ) -> Tensor:  # [N, L, C]
         """Latents in the edit space."""
         ...
+
+
+class Generator(Mapper, Protocol):
+    """A frozen network from latents to images."""
 
     def synthesis(
         self,

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from model_store.cards import ModelCard, Space
 from model_store.errors import PlanError
-from model_store.generators import Generator, z_from_seed
+from model_store.generators import Mapper, z_from_seed
 
 MAX_MAGNITUDE = 1e6  # of a number in a latent or label: its squares and sums stay finite float32
 
@@ -33,7 +33,7 @@ def z_of_seeds(card: ModelCard, seeds: Sequence[int]) -> np.ndarray:  # [N, z_di
     return np.stack([z_from_seed(seed, card.z_dim) for seed in seeds])
 
 
-def start_latents(generator: Generator, starts: Starts) -> Tensor:  # [N, L, C]
+def start_latents(mapper: Mapper, starts: Starts) -> Tensor:  # [N, L, C]
     """Latents of the edit space; z is mapped with the truncation cutoff of the card."""
     if starts.latents is not None:
         return torch.tensor(starts.latents)
@@ -41,7 +41,7 @@ def start_latents(generator: Generator, starts: Starts) -> Tensor:  # [N, L, C]
     z, labels = torch.tensor(starts.z), None
     if starts.labels is not None:
         labels = torch.tensor(starts.labels).expand(len(z), -1)
-    return generator.mapping(z, labels, starts.truncation, generator.card.truncation_cutoff)
+    return mapper.mapping(z, labels, starts.truncation, mapper.card.truncation_cutoff)
 
 
 def latent_shape_in(card: ModelCard, space: Space) -> tuple[int, int]:

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import bentoml
 from bentoml.exceptions import BentoMLException, NotFound
-from pydantic import ValidationError
-from safetensors import SafetensorError
+from pydantic import TypeAdapter, ValidationError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -27,8 +27,11 @@ from model_store.errors import (
     UnknownModelError,
 )
 from model_store.files import sha256_of
-from model_store.generators import Generator
+from model_store.generators import Generator, Mapper
 from model_store.networks import (
+    MAPPING_PREFIX,
+    MappingNetwork,
+    MappingOptions,
     dcgan_from_state,
     stylegan1_from_state,
     stylegan2_from_state,
@@ -66,7 +69,28 @@ class StoredModel:
         try:
             state = load_file(self.path / GENERATOR_FILE)
             return _NETWORKS[self.card.family](self.card, state)
-        except (OSError, SafetensorError, KeyError, CheckpointError) as error:
+        except (
+            OSError,
+            SafetensorError,
+            KeyError,
+            ValidationError,
+            CheckpointError,
+        ) as error:
+            raise CorruptModelError(f"{self.tag}: {GENERATOR_FILE}: {error}") from error
+
+    def mapper(self) -> Mapper:
+        """What maps z to latents: of a StyleGAN its mapping alone, without the synthesis."""
+        if self.card.num_ws is None:
+            return self.generator()
+        try:
+            with safe_open(self.path / GENERATOR_FILE, framework="pt") as file:
+                names = [name for name in file.keys() if name.startswith(MAPPING_PREFIX)]  # noqa: SIM118
+                tensors = {name: file.get_tensor(name) for name in names}
+            options = TypeAdapter(MappingOptions).validate_python(
+                self.card.network.get("mapping", {})
+            )
+            return MappingNetwork(self.card, tensors, options, self.card.num_ws)
+        except (OSError, SafetensorError, ValidationError, CheckpointError) as error:
             raise CorruptModelError(f"{self.tag}: {GENERATOR_FILE}: {error}") from error
 
     def heads(self) -> dict[str, Head]:

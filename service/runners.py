@@ -116,7 +116,7 @@ class ClassifierRunner:
         if heads is not None:
             classes = tuple(len(attribute.classes) for attribute in model.card.attributes)
             heads = heads.to(self._device, torch.float32)
-            self._loaded[model.tag] = LoadedHeads(heads, model.generator(), classes)
+            self._loaded[model.tag] = LoadedHeads(heads, model.mapper(), classes)
 
 
 @bentoml.service(

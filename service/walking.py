@@ -17,7 +17,7 @@ from editing import (
     edited_point,
     walk,
 )
-from model_store import Generator, PlannedEdit, start_latents, walk_plan
+from model_store import Mapper, PlannedEdit, start_latents, walk_plan
 from service.errors import Refusal
 from service.specs import WalkSpec
 
@@ -27,7 +27,7 @@ class LoadedHeads:
     """What the ClassifierRunner holds of a model."""
 
     heads: StackedHeads
-    generator: Generator  # for its mapping: seeds become latents here
+    mapper: Mapper  # seeds become latents here
     num_classes: tuple[int, ...]  # per attribute, in the order of the card
 
 
@@ -84,7 +84,7 @@ def find_direction(loaded: LoadedHeads, spec: WalkSpec) -> dict[str, Any]:
 
 
 def _start(loaded: LoadedHeads, spec: WalkSpec) -> Tensor:  # [1, L, C]
-    return _to_heads(loaded, start_latents(loaded.generator, spec.start))
+    return _to_heads(loaded, start_latents(loaded.mapper, spec.start))
 
 
 def _to_heads(loaded: LoadedHeads, latents: Tensor) -> Tensor:

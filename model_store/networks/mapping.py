@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from editing import expect_shape
+from model_store.cards import ModelCard
 from model_store.errors import CheckpointError
 from model_store.networks.tensors import Shapes, require_tensor
 
@@ -22,6 +23,7 @@ EPSILON = 1e-8  # of every normalisation in the papers' code
 LEAK = 0.2
 GAIN = 2**0.5  # of the leaky ReLU
 MAX_LAYERS = 64
+MAPPING_PREFIX = "mapping."
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,40 @@ def mapping_shapes(sizes: MappingSizes, options: MappingOptions) -> Shapes:
         if options.label_input == "embed":
             shapes["mapping.embed.bias"] = (features,)
     return shapes
+
+
+class MappingNetwork:
+    """Frozen weights of a mapping network, without the synthesis that it belongs to."""
+
+    def __init__(
+        self,
+        card: ModelCard,
+        tensors: Mapping[str, Tensor],  # those of the mapping; others are ignored
+        options: MappingOptions,
+        num_ws: int,
+    ) -> None:
+        self._card = card
+        self._tensors = tensors
+        self._options = options
+        self._num_ws = num_ws
+        self._sizes = mapping_sizes(tensors)
+
+    @property
+    def card(self) -> ModelCard:
+        """Facts about the network."""
+        return self._card
+
+    def mapping(
+        self,
+        z: Tensor,  # [N, z_dim]
+        c: Tensor | None = None,  # [N, c_dim]
+        psi: float = 1.0,
+        cutoff: int | None = None,
+    ) -> Tensor:  # [N, num_ws, w_dim]
+        """w_plus of z; truncation pulls the first `cutoff` layers to the mean w by psi."""
+        return map_latents(
+            self._tensors, self._sizes, self._options, z, c, self._num_ws, psi, cutoff
+        )
 
 
 def map_latents(

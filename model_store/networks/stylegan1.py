@@ -15,7 +15,6 @@ from pydantic import TypeAdapter
 from torch import Tensor
 from torch.nn import functional
 
-from editing import expect_shape
 from model_store.cards import ModelCard
 from model_store.errors import CheckpointError
 from model_store.generators import NoiseMode
@@ -24,15 +23,15 @@ from model_store.networks.mapping import (
     EPSILON,
     GAIN,
     LEAK,
+    MappingNetwork,
     MappingOptions,
-    map_latents,
     mapping_shapes,
     mapping_sizes,
 )
 from model_store.networks.resampling import resample
+from model_store.networks.styles import Styles, layer_styles
 from model_store.networks.tensors import Shapes, require_shapes, require_tensor
 
-Styles = dict[str, Tensor]  # layer name -> [N, 2C]: scale - 1, then shift
 MAX_BLOCKS = 11
 
 
@@ -61,9 +60,9 @@ class Stylegan1:
         self._tensors = dict(tensors)
         self._options = options
         self._dtype = dtype
-        self._sizes = mapping_sizes(tensors)
         self._channels = _checked_channels(tensors, options)
         self._names = _layer_names(self._channels)
+        self._mapper = MappingNetwork(card, self._tensors, options.mapping, len(self._names))
         self._weights = {name: self._prepare(name) for name in self._names[1:]}
         self._fir = _binomial().to(tensors["mapping.w_avg"].device)
 
@@ -80,10 +79,7 @@ class Stylegan1:
         cutoff: int | None = None,
     ) -> Tensor:  # [N, num_ws, w_dim]
         """w_plus of z; truncation pulls the first `cutoff` layers to the mean w by psi."""
-        count = len(self._names)
-        return map_latents(
-            self._tensors, self._sizes, self._options.mapping, z, c, count, psi, cutoff
-        )
+        return self._mapper.mapping(z, c, psi, cutoff)
 
     def synthesis(
         self,
@@ -94,17 +90,9 @@ class Stylegan1:
         return self.synthesis_from_styles(self.styles(latents), noise_mode)
 
     def styles(self, latents: Tensor) -> Styles:
-        """Space S: scale and shift of every layer's normalised channels."""
-        expect_shape("latents", latents, (None, len(self._names), self._sizes.w_dim))
-        w_plus = latents.to(self._tensors["mapping.w_avg"])
-        styles = {}
-        for index, name in enumerate(self._names):
-            weight = self._tensors[f"synthesis.{name}.affine.weight"]
-            bias = self._tensors[f"synthesis.{name}.affine.bias"]
-            styles[name] = torch.addmm(
-                bias, w_plus[:, index], weight.T, alpha=weight.shape[1] ** -0.5
-            )
-        return styles
+        """Space S: scale - 1 and shift [N, 2C] of every layer's normalised channels."""
+        indices = {name: index for index, name in enumerate(self._names)}
+        return layer_styles(self._tensors, indices, latents)
 
     def synthesis_from_styles(self, styles: Styles, noise_mode: NoiseMode = "const") -> Tensor:
         """Images [N, 3, H, W] of styles, which need not come from any w."""

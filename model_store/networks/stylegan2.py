@@ -15,12 +15,11 @@ from pydantic import TypeAdapter
 from torch import Tensor
 from torch.nn import functional
 
-from editing import expect_shape
 from model_store.cards import ModelCard
 from model_store.generators import NoiseMode
 from model_store.networks.activations import activate, scale_channels
 from model_store.networks.facts import NetworkFacts
-from model_store.networks.mapping import EPSILON, GAIN, map_latents, mapping_sizes
+from model_store.networks.mapping import EPSILON, GAIN, MappingNetwork, mapping_sizes
 from model_store.networks.resampling import upsample
 from model_store.networks.stylegan2_layout import (
     Layout,
@@ -28,9 +27,9 @@ from model_store.networks.stylegan2_layout import (
     check_tensors,
     read_layout,
 )
+from model_store.networks.styles import Styles, layer_styles
 from model_store.networks.upsampling_convolution import UpsamplingConvolution
 
-Styles = dict[str, Tensor]  # layer name (b8.conv0, b8.torgb) -> [N, input channels], space S
 RESIDUAL_GAIN = 0.5**0.5  # of both branches of a residual block
 
 
@@ -64,9 +63,10 @@ class Stylegan2:
         self._tensors = dict(tensors)
         self._options = options
         self._dtype = dtype
-        self._sizes = mapping_sizes(tensors)
         self._layout = read_layout(tensors)
         check_tensors(tensors, self._layout, options)
+        num_ws = self._layout.num_ws
+        self._mapper = MappingNetwork(card, self._tensors, options.mapping, num_ws)
         self._fir = self._tensors["synthesis.resample_filter"]
         self._convolutions = {
             name: self._prepare(name) for name in self._layout.styles if "conv" in name
@@ -90,10 +90,7 @@ class Stylegan2:
         cutoff: int | None = None,
     ) -> Tensor:  # [N, num_ws, w_dim]
         """w_plus of z; truncation pulls the first `cutoff` layers to the mean w by psi."""
-        count = self._layout.num_ws
-        return map_latents(
-            self._tensors, self._sizes, self._options.mapping, z, c, count, psi, cutoff
-        )
+        return self._mapper.mapping(z, c, psi, cutoff)
 
     def synthesis(
         self,
@@ -105,14 +102,7 @@ class Stylegan2:
 
     def styles(self, latents: Tensor) -> Styles:
         """Space S: the scale of every input channel of every layer (ToRGB: before its gain)."""
-        expect_shape("latents", latents, (None, self._layout.num_ws, self._layout.w_dim))
-        w_plus = latents.to(self._fir.device, torch.float32)
-        styles = {}
-        for name, index in self._layout.styles.items():
-            weight = self._tensors[f"synthesis.{name}.affine.weight"]
-            bias = self._tensors[f"synthesis.{name}.affine.bias"]
-            styles[name] = torch.addmm(bias, w_plus[:, index], weight.T, alpha=_equalised(weight))
-        return styles
+        return layer_styles(self._tensors, self._layout.styles, latents)
 
     def synthesis_from_styles(self, styles: Styles, noise_mode: NoiseMode = "const") -> Tensor:
         """Images [N, 3, H, W] of styles, which need not come from any w."""

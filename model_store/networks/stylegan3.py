@@ -13,7 +13,6 @@ from pydantic import TypeAdapter
 from torch import Tensor
 from torch.nn import functional
 
-from editing import expect_shape
 from model_store.cards import ModelCard
 from model_store.errors import CheckpointError
 from model_store.generators import NoiseMode
@@ -22,16 +21,16 @@ from model_store.networks.mapping import (
     EPSILON,
     GAIN,
     LEAK,
+    MappingNetwork,
     MappingOptions,
     MappingSizes,
-    map_latents,
     mapping_shapes,
     mapping_sizes,
 )
 from model_store.networks.resampling import Padding, resample, resample_by_axis
+from model_store.networks.styles import Styles, layer_styles
 from model_store.networks.tensors import Shapes, require_shapes, require_tensor
 
-Styles = dict[str, Tensor]
 INPUT = "input"
 
 
@@ -75,7 +74,8 @@ class Stylegan3:
         self._tensors = dict(tensors)
         self._options = options
         self._dtype = dtype
-        self._sizes = _checked_sizes(tensors, options)
+        _checked_sizes(tensors, options)
+        self._mapper = MappingNetwork(card, self._tensors, options.mapping, self.num_ws)
         self._weights = {
             layer.name: _normalised(tensors[f"synthesis.{layer.name}.weight"], layer).to(dtype)
             for layer in options.layers
@@ -99,8 +99,7 @@ class Stylegan3:
         cutoff: int | None = None,
     ) -> Tensor:  # [N, num_ws, w_dim]
         """w_plus of z; truncation pulls the first `cutoff` layers to the mean w by psi."""
-        options = self._options.mapping
-        return map_latents(self._tensors, self._sizes, options, z, c, self.num_ws, psi, cutoff)
+        return self._mapper.mapping(z, c, psi, cutoff)
 
     def synthesis(
         self,
@@ -113,17 +112,9 @@ class Stylegan3:
 
     def styles(self, latents: Tensor) -> Styles:
         """Space S: `input` is [N, 4] (rotation, translation), the others scale input channels."""
-        expect_shape("latents", latents, (None, self.num_ws, self._sizes.w_dim))
-        w_plus = latents.to(self._tensors["mapping.w_avg"])
         names = [INPUT, *(layer.name for layer in self._options.layers)]
-        styles = {}
-        for index, name in enumerate(names):
-            weight = self._tensors[f"synthesis.{name}.affine.weight"]
-            bias = self._tensors[f"synthesis.{name}.affine.bias"]
-            styles[name] = torch.addmm(
-                bias, w_plus[:, index], weight.T, alpha=weight.shape[1] ** -0.5
-            )
-        return styles
+        indices = {name: index for index, name in enumerate(names)}
+        return layer_styles(self._tensors, indices, latents)
 
     def synthesis_from_styles(
         self, styles: Styles, noise_mode: NoiseMode = "const", transform: Tensor | None = None

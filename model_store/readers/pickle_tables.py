@@ -115,8 +115,15 @@ def _rebuild_parameter(tensor: Any, *ignored: Any) -> RawTensor:
     return tensor
 
 
+def _size(axes: Any) -> tuple[int, ...]:
+    if not isinstance(axes, list | tuple) or not all(type(n) is int for n in axes):
+        raise CheckpointError("a size that is not a few integers")
+    return tuple(axes)
+
+
 def _class_marker(*arguments: Any) -> Any:
-    raise CheckpointError("an array class called directly")
+    """A name that may be mentioned (ndarray, a dtype) but stands for nothing that can be made."""
+    raise CheckpointError("a type called directly")
 
 
 def stub_of(class_name: str) -> Callable[..., Stub]:
@@ -151,6 +158,13 @@ TORCH: dict[tuple[str, str], Builder] = {
     ("torch._utils", "_rebuild_tensor"): _rebuild_tensor,
     ("torch._utils", "_rebuild_tensor_v2"): _rebuild_tensor,
     ("torch._utils", "_rebuild_parameter"): _rebuild_parameter,
+    ("torch._utils", "_rebuild_parameter_with_state"): _rebuild_parameter,
+    ("torch", "Size"): _size,
+    ("torch", "device"): stub_of("torch.device"),
+    **{
+        ("torch", str(dtype).removeprefix("torch.")): _class_marker
+        for dtype in STORAGE_DTYPES.values()
+    },
     **{("torch", name): StorageType(dtype) for name, dtype in STORAGE_DTYPES.items()},
 }
 # Options of training scripts: kept as plain values or never looked at.

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -137,7 +138,7 @@ def _layer(block: str, layer: str, part: str, value: Tensor) -> tuple[str, Tenso
     raise CheckpointError(f"unknown tensor synthesis/{block[1:]}x{block[1:]}/{layer}/{part}")
 
 
-def _filter(taps: object) -> Tensor:
+def _filter(taps: Any) -> Tensor:
     """The resampling filter of the options [k] or [k, k], normalised; StyleGAN2's by default."""
     if taps is None:
         return default_filter()

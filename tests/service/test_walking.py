@@ -11,7 +11,7 @@ from service.walking import LoadedHeads, find_direction, score_all, walk_all
 def loaded(model: StoredModel) -> LoadedHeads:
     heads = model.stacked_heads()
     assert heads is not None
-    return LoadedHeads(heads, model.generator(), (2, 2, 3))
+    return LoadedHeads(heads, model.mapper(), (2, 2, 3))
 
 
 def spec(model: StoredModel, seed: int, *edits: PlannedEdit) -> WalkSpec:
