@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from model_store import StoredModel, save_model
+from export.banks import sample_latents
+from model_store import StoredModel, class_labels, save_model
 from tests.doubles import make_card, make_generator
 
 GRADCTRL = str(Path(sys.executable).with_name("gradctrl"))
@@ -54,6 +55,20 @@ def test_edit_writes_a_strip(tiny: StoredModel, tmp_path: Path) -> None:
     printed = run("edit", "tiny", "--seed", "1", *arguments, "-o", str(strip))
     assert "hair=blond" in printed
     assert size_of(strip) == (16 * 2 * 5, 32)
+
+
+def test_conditional_models_take_a_class(tiny_cond: StoredModel, tmp_path: Path) -> None:
+    run("generate", "tiny-cond", "--seeds", "3", "--class-label", "1", "-o", str(tmp_path))
+    labels = class_labels(tiny_cond.card, 1)
+    with np.load(tmp_path / "seed3.npz") as saved:
+        expected = sample_latents(tiny_cond.generator(), [3], 0.8, labels)[0]
+        np.testing.assert_allclose(saved["latent"], expected, atol=1e-6)
+    edit = ["edit", "tiny-cond", "--attribute", "smile", "--target", "smiling"]
+    strip = tmp_path / "strip.png"
+    run(*edit, "--class-label", "1", "--layers", "1:3", "-o", str(strip))
+    assert size_of(strip) == (16 * 2 * 7, 32)
+    run("bank", "tiny-cond", "--samples", "2", "--class-label", "2", "-o", str(tmp_path / "bank"))
+    assert "takes as class_label a class 0..2" in run(*edit, code=2)
 
 
 @pytest.mark.slow
