@@ -15,17 +15,18 @@ help: ## show the targets
 		{ echo "needs Python 3.11; set PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@echo "setting up .venv (once; downloads about 1 GB)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet -e '.[dev]' -e clients/python
+	@$(BIN)/python -m pip install --quiet -e '.[dev,demo-model]' -e clients/python
 	@touch $@
 
 setup: .venv/installed ## create .venv and install everything
 
-demo: setup ## fetch a public GAN, serve it, edit it, write demo/strip.png
+demo: setup ## store our GAN, fetch a public one, serve both, edit, write demo/strip-*.png
+	@$(BIN)/gradctrl models avatars >/dev/null 2>&1 || $(BIN)/gradctrl fetch avatars
 	@$(BIN)/gradctrl models celeba >/dev/null 2>&1 || $(BIN)/gradctrl fetch celeba
 	@$(BIN)/python clients/examples/demo.py --output demo
 
 serve: setup ## serve every model in the store (PORT=3000)
-	@$(BIN)/gradctrl models | grep -q '^gradctrl-' || $(BIN)/gradctrl fetch celeba
+	@$(BIN)/gradctrl models | grep -q '^gradctrl-' || $(BIN)/gradctrl fetch avatars
 	@$(BIN)/gradctrl serve --port $(PORT)
 
 test: setup ## run all tests

@@ -48,7 +48,7 @@ def compare(generator: Stylegan2, batch: int, repeats: int) -> str:
     latents = generator.mapping(z, psi=0.7)
     half = generator.to("cpu", torch.bfloat16)
     state = generator.state()
-    runs = {
+    runs: dict[str, Callable[[], Tensor]] = {
         "plain": lambda: plain_synthesis(state, latents),
         "fast": lambda: generator.synthesis(latents),
         "bf16": lambda: half.synthesis(latents),

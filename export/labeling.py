@@ -12,6 +12,7 @@ from bentoml.exceptions import NotFound
 
 from export.banks import open_bank
 from export.errors import LabelError
+from export.labelers.avatars_judge import judge_labels
 from export.labelers.background import CLASSES as BACKGROUND_CLASSES
 from export.labelers.background import background_scores
 from export.labelers.face_api import FaceApiLabeler, export_onnx
@@ -113,4 +114,8 @@ def load_face_api() -> FaceApiLabeler:
     return FaceApiLabeler(folder / "age_gender.onnx", folder / "expression.onnx")
 
 
-LABELERS: dict[str, Labeler] = {"face-api": face_api_labels, "background": background_labels}
+LABELERS: dict[str, Labeler] = {
+    "avatars-judge": judge_labels,
+    "background": background_labels,
+    "face-api": face_api_labels,
+}

@@ -39,6 +39,8 @@ from model_store.starts import (
     z_of_seeds,
 )
 from model_store.store import (
+    DISCRIMINATOR_FILE,
+    GENERATOR_FILE,
     StoredModel,
     find_model,
     list_models,
@@ -49,7 +51,9 @@ from model_store.store import (
 
 __all__ = [
     "DCGAN_FORMAT",
+    "DISCRIMINATOR_FILE",
     "FORMATS",
+    "GENERATOR_FILE",
     "MAX_MAGNITUDE",
     "NAME_PATTERN",
     "AttributeCard",

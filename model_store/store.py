@@ -5,10 +5,12 @@ model twice gives the same entry. Knows nothing about training or serving.
 """
 
 import hashlib
+import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import bentoml
 from bentoml.exceptions import BentoMLException, NotFound
@@ -39,9 +41,11 @@ from model_store.networks import (
 )
 
 TAG_PREFIX = "gradctrl-"
+DEFAULT_MODEL = "avatars"  # of a service that is not told what to serve
 CARD_FILE = "card.json"
 GENERATOR_FILE = "generator.safetensors"
 CLASSIFIERS_FILE = "classifiers.safetensors"
+DISCRIMINATOR_FILE = "discriminator.safetensors"
 _VERSION_DIGITS = 12
 _NETWORKS: dict[Family, Callable[[ModelCard, dict[str, Tensor]], Generator]] = {
     "dcgan": dcgan_from_state,
@@ -104,7 +108,12 @@ class StoredModel:
         return stack_by_card(self.heads(), self.card.attributes) if self.card.attributes else None
 
 
-def save_model(generator: Generator, card: ModelCard, heads: Mapping[str, Head]) -> StoredModel:
+def save_model(
+    generator: Generator,
+    card: ModelCard,
+    heads: Mapping[str, Head],
+    others: Mapping[str, Path] = MappingProxyType({}),  # further files by their name in the entry
+) -> StoredModel:
     """Store a model as the latest version of its name; `card.files` is filled in here."""
     with tempfile.TemporaryDirectory(prefix="gradctrl-") as folder:
         staged = Path(folder)
@@ -112,9 +121,12 @@ def save_model(generator: Generator, card: ModelCard, heads: Mapping[str, Head])
         save_file(state, staged / GENERATOR_FILE)
         if card.attributes:
             save_heads({a.name: heads[a.name] for a in card.attributes}, staged / CLASSIFIERS_FILE)
+        for name, path in others.items():
+            shutil.copyfile(path, staged / name)
         files = {path.name: sha256_of(path) for path in sorted(staged.iterdir())}
         card = card.model_copy(update={"files": files})
         text = card.model_dump_json(indent=2)
+        _expect_valid(text)
         (staged / CARD_FILE).write_text(text)
         version = hashlib.sha256(text.encode()).hexdigest()[:_VERSION_DIGITS]
         tag = f"{TAG_PREFIX}{card.name}:{version}"
@@ -129,7 +141,9 @@ def save_attributes(
     cards = {attribute.name: attribute for attribute in model.card.attributes}
     cards |= {attribute.name: attribute for attribute in attributes}
     card = model.card.model_copy(update={"attributes": tuple(cards.values())})
-    return save_model(model.generator(), card, {**model.heads(), **heads})
+    others = model.card.files.keys() - {GENERATOR_FILE, CLASSIFIERS_FILE}
+    kept = {name: model.path / name for name in others}
+    return save_model(model.generator(), card, {**model.heads(), **heads}, kept)
 
 
 def find_model(name: str) -> StoredModel:
@@ -146,9 +160,11 @@ def find_model(name: str) -> StoredModel:
 
 
 def list_models() -> list[StoredModel]:
-    """The latest version of every model, by name; hashes are not checked here."""
+    """The latest version of every model, `avatars` first, then by name; hashes are not checked."""
     names = {entry.tag.name for entry in bentoml.models.list()}
-    latest = [bentoml.models.get(name) for name in sorted(names) if name.startswith(TAG_PREFIX)]
+    own = sorted(name for name in names if name.startswith(TAG_PREFIX))
+    own.sort(key=lambda name: name != f"{TAG_PREFIX}{DEFAULT_MODEL}")  # the default comes first
+    latest = [bentoml.models.get(name) for name in own]
     return [
         StoredModel(str(entry.tag), Path(entry.path), _read_card(Path(entry.path)))
         for entry in latest
@@ -161,8 +177,16 @@ def models_to_serve(names: tuple[str, ...]) -> list[StoredModel]:
         return [find_model(name) for name in names]
     stored = list_models()
     if not stored:
-        raise EmptyStoreError("the model store is empty; run: gradctrl fetch celeba")
+        raise EmptyStoreError("the model store is empty; run: gradctrl fetch avatars")
     return [find_model(model.tag) for model in stored]
+
+
+def _expect_valid(card: str) -> None:
+    """CorruptModelError for a card that could not be read back; copies are not validated."""
+    try:
+        ModelCard.model_validate_json(card)
+    except ValidationError as error:
+        raise CorruptModelError(f"the card: {error.errors()[0]['msg']}") from error
 
 
 def _register(tag: str, card: ModelCard, staged: Path) -> None:

@@ -17,7 +17,7 @@ from tests.doubles import make_card, make_generator, make_heads
 from tests.servers import ROOT, free_port, running, running_server
 
 EDIT = {
-    "model": "celeba",
+    "model": "avatars",
     "source": {"seed": 3},
     "edits": [{"attribute": "hair", "target": "blond", "steps": 5}],
 }
@@ -31,14 +31,14 @@ def edit(url: str) -> dict[str, object]:
 
 
 @pytest.fixture
-def named_celeba(tiny: StoredModel) -> StoredModel:
+def named_avatars(tiny: StoredModel) -> StoredModel:
     """The tiny model under the name that bentofile.yaml asks for."""
-    return save_model(make_generator(), make_card("celeba"), make_heads())
+    return save_model(make_generator(), make_card("avatars"), make_heads())
 
 
 @pytest.mark.slow
 def test_the_bento_answers_the_same_bytes_in_another_directory(
-    named_celeba: StoredModel, bentoml_home: Path, tmp_path: Path
+    named_avatars: StoredModel, bentoml_home: Path, tmp_path: Path
 ) -> None:
     built = subprocess.run(
         [sys.executable, "-m", "bentoml", "build", "--output", "tag"],
@@ -49,14 +49,14 @@ def test_the_bento_answers_the_same_bytes_in_another_directory(
     assert built.returncode == 0, built.stderr
     found = re.search(r"gradctrl:\w+", built.stdout)
     assert found, built.stdout
-    with running_server(bentoml_home, tmp_path / "sources.txt", "--models", "celeba") as url:
+    with running_server(bentoml_home, tmp_path / "sources.txt", "--models", "avatars") as url:
         expected = edit(url)
     port = free_port()
     command = [sys.executable, "-m", "bentoml", "serve", found[0]]
     command += ["--host", "127.0.0.1", "--port", str(port)]
     url = f"http://127.0.0.1:{port}"
     log = tmp_path / "bento.txt"
-    environment = {"GRADCTRL_MODELS": "celeba"}
+    environment = {"GRADCTRL_MODELS": "avatars"}
     with running(command, url, bentoml_home, log, environment, folder=tmp_path) as bento:
         assert edit(bento) == expected
 

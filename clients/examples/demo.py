@@ -1,4 +1,4 @@
-"""Starts the service, edits faces through the REST API, writes a film strip, stops the service.
+"""Starts the service, edits faces through the REST API, writes film strips, stops the service.
 
 Uses the client library alone; the service is the `gradctrl` command next to this Python.
 """
@@ -18,12 +18,21 @@ from gradctrl_client import Client, Edit
 from PIL import Image, ImageDraw
 
 READY_TIMEOUT_S = 120
-ROWS = (  # seeds with clean faces: seed, attribute, target, steps
-    (69, "smile", "smiling", 8),
-    (69, "gender", "male", 8),
-    (57, "gender", "female", 8),
-    (68, "background", "dark", 16),
-)
+Row = tuple[int, str, str, int | None]  # seed, attribute, target, steps; None: the card's
+ROWS: dict[str, tuple[Row, ...]] = {  # seeds with clean faces
+    "avatars": (
+        (7, "hair_colour", "pink", None),
+        (7, "eyeglasses", "eyeglasses", None),
+        (12, "background", "slate", None),
+        (12, "hair_length", "long", None),
+    ),
+    "celeba": (
+        (69, "smile", "smiling", 8),
+        (69, "gender", "male", 8),
+        (57, "gender", "female", 8),
+        (68, "background", "dark", 16),
+    ),
+}
 FRAMES_SHOWN = 9
 SCALE = 2
 MARGIN = 16  # pixels above each row, for its caption
@@ -37,7 +46,10 @@ def service(log: Path) -> Iterator[str]:
     command = [str(Path(sys.executable).with_name("gradctrl")), "serve", "--port", str(port)]
     with log.open("w") as output:
         process = subprocess.Popen(
-            [*command, "--models", "celeba"], stdout=output, stderr=output, start_new_session=True
+            [*command, "--models", ",".join(ROWS)],
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
         )
     try:
         url = f"http://127.0.0.1:{port}"
@@ -58,16 +70,16 @@ def _wait(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
     print(f"service ready after {time.monotonic() - started:.1f} s at {url}")
 
 
-def edit_rows(client: Client) -> list[tuple[str, Edit]]:
+def edit_rows(client: Client, model: str) -> list[tuple[str, Edit]]:
     """One edit per row, with a caption that gives the scores."""
     rows = []
-    for seed, attribute, target, steps in ROWS:
+    for seed, attribute, target, steps in ROWS[model]:
         started = time.perf_counter()
-        edit = client.edit(attribute, target, seed=seed, steps=steps)
+        edit = client.edit(attribute, target, seed=seed, steps=steps, model=model)
         elapsed = (time.perf_counter() - started) * 1000
         before, after = (edit.frames[i].scores[attribute][target] for i in (0, -1))
         caption = f"{attribute} -> {target}: {before:.2f} -> {after:.2f}"
-        print(f"seed {seed}: {caption}, {len(edit.frames)} frames in {elapsed:.0f} ms")
+        print(f"{model}, seed {seed}: {caption}, {len(edit.frames)} frames in {elapsed:.0f} ms")
         rows.append((caption, edit))
     return rows
 
@@ -91,13 +103,15 @@ def film_strip(rows: list[tuple[str, Edit]]) -> Image.Image:
 def main() -> None:
     """Run the demo."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--output", type=Path, default=Path("demo"), help="folder for the strip")
+    parser.add_argument("--output", type=Path, default=Path("demo"), help="folder for the strips")
     folder: Path = parser.parse_args().output
     folder.mkdir(parents=True, exist_ok=True)
     with service(folder / "service.log") as url, Client(url) as client:
-        rows = edit_rows(client)
-    film_strip(rows).save(folder / "strip.png")
-    print(f"wrote {folder / 'strip.png'}")
+        strips = {model: film_strip(edit_rows(client, model)) for model in ROWS}
+    for model, strip in strips.items():
+        path = folder / f"strip-{model}.png"
+        strip.save(path)
+        print(f"wrote {path}")
 
 
 if __name__ == "__main__":

@@ -63,7 +63,7 @@ def as_generator(
         z_dim=tensors["mapping.fc0.weight"].shape[1],
         w_dim=tensors["mapping.w_avg"].shape[0],
         num_ws=2 * num_blocks(tensors),
-        spaces=("w_plus", "w"),
+        spaces=("w_plus",),
         truncation=TRUNCATION,
         provenance=Provenance(source=SOURCE, source_sha256=sha256, licence=LICENCE),
     )

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
 
 from export.demo_model.adversarial import Players
 from export.demo_model.avatar_networks import with_mean_w
@@ -67,6 +68,20 @@ def load_training(folder: Path, players: Players, seed: int) -> int:
     except (OSError, KeyError, ValueError, RuntimeError, pickle.UnpicklingError) as error:
         raise CheckpointStateError(f"{path}: not a state of this run: {error}") from error
     return int(state["step"])
+
+
+def load_weights(folder: Path, players: Players) -> None:
+    """Fill the players with weights alone, such as the shipped ones; optimisers start anew."""
+    try:
+        generator = load_file(folder / GENERATOR_FILE)
+        discriminator = load_file(folder / DISCRIMINATOR_FILE)
+        with torch.no_grad():
+            for mine in (players.generator, players.average):
+                for name, tensor in mine.items():
+                    tensor.copy_(generator[name])
+        players.discriminator.load_state_dict(discriminator)
+    except (OSError, KeyError, RuntimeError, SafetensorError) as error:
+        raise CheckpointStateError(f"{folder}: no weights of this model: {error}") from error
 
 
 def _write(path: Path, save: Callable[[Path], None]) -> None:

@@ -34,7 +34,7 @@ from export.demo_model.avatar_networks import (
     trained_names,
     with_mean_w,
 )
-from export.demo_model.checkpoints import load_training, save_training
+from export.demo_model.checkpoints import load_training, load_weights, save_training
 from export.demo_model.dataset import TRAIN, open_split
 from export.demo_model.discriminator import DiscriminatorSizes
 from export.demo_model.sheets import generate, save_sheet
@@ -56,6 +56,8 @@ class TrainingOptions:
     sheet_images: int = 20_000  # between two sheets
     save_seconds: float = 300.0
     log_images: int = 2_000
+    start_from: Path | None = None  # weights to begin with, where the folder holds no state
+    start_images: int = 0  # that those weights have been shown
     step: StepOptions = field(default_factory=StepOptions)
     generator_sizes: Stylegan2Sizes = GENERATOR_SIZES
     discriminator_sizes: DiscriminatorSizes = DISCRIMINATOR_SIZES
@@ -89,6 +91,9 @@ def train(
     players = fresh_players(options)
     batch = options.step.batch
     first = step = load_training(folder, players, options.seed)
+    if step == 0 and options.start_from is not None:
+        load_weights(options.start_from, players)
+        first = step = options.start_images // batch
     record = _Record(batch)
     saved_at = time.monotonic()
     with ThreadPoolExecutor(options.step.parts) as executor:
@@ -197,6 +202,8 @@ def main() -> None:
     parser.add_argument("--kimg", type=float, default=defaults.images / 1000)
     parser.add_argument("--decay-kimg", type=float, default=defaults.decay_images / 1000)
     parser.add_argument("--r1-gamma", type=float, default=defaults.step.r1_gamma)
+    parser.add_argument("--start-from", type=Path, help="folder of weights to begin with")
+    parser.add_argument("--start-kimg", type=float, default=0.0, help="images those were shown")
     parser.add_argument("--seed", type=int, default=defaults.seed)
     arguments = parser.parse_args()
     torch.set_num_threads(1)  # the parts of a batch are the parallel work
@@ -204,6 +211,8 @@ def main() -> None:
         images=int(arguments.kimg * 1000),
         decay_images=int(arguments.decay_kimg * 1000),
         seed=arguments.seed,
+        start_from=arguments.start_from,
+        start_images=int(arguments.start_kimg * 1000),
         step=StepOptions(r1_gamma=arguments.r1_gamma),
     )
     stopping = stop_on_signal()

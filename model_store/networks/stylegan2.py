@@ -108,7 +108,8 @@ class Stylegan2:
         """Images [N, 3, H, W] of styles, which need not come from any w."""
         samples = styles["b4.conv1"].shape[0]
         const = self._tensors["synthesis.b4.const"].to(self._dtype)
-        x = const.expand(samples, -1, -1, -1).contiguous(memory_format=torch.channels_last)
+        # A copy in any case: later steps overwrite it.
+        x = const.expand(samples, -1, -1, -1).clone(memory_format=torch.channels_last)
         image: Tensor | None = None
         for resolution in self._layout.resolutions:
             x = self._block(resolution, x, styles, noise_mode)

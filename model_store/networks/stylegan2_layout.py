@@ -17,7 +17,7 @@ from model_store.networks.tensors import Shapes, require_shapes, require_tensor
 
 Architecture = Literal["skip", "resnet", "orig"]
 MAX_RESOLUTION = 4096
-_BLOCK = re.compile(r"^synthesis\.b(\d+)\.")
+_BLOCK = re.compile(r"^synthesis\.b(\d{1,9})\.")
 
 
 @dataclass(frozen=True)

@@ -121,6 +121,11 @@ def _class_names(name: str, count: int, given: Sequence[str] | None) -> tuple[st
     if given is not None:
         if len(given) != count:
             raise CheckpointError(f"classes: {name} has {count} classes, {len(given)} were named")
+        if len(set(given)) < count or not all(re.fullmatch(NAME_PATTERN, one) for one in given):
+            raise CheckpointError(
+                f"classes: {name}: expected different names of a-z, 0-9, _ and -, "
+                f"got {', '.join(given)[:80]!r}"
+            )
         return tuple(given)
     if count == 2:
         return _CLASSES.get(name, (f"not_{name}", name))

@@ -14,7 +14,7 @@ from model_store.readers.restricted_pickle import Builder, Table, load_pickle
 from model_store.readers.torch_files import load_storage
 
 MAX_DEPTH = 16
-MAX_MODULES = 10_000
+MAX_VISITED = 50_000  # modules, tensors and empty places
 
 
 @dataclass
@@ -23,6 +23,7 @@ class Flattened:
 
     tensors: dict[str, RawTensor] = field(default_factory=dict)
     modules: dict[str, Stub] = field(default_factory=dict)
+    visited: int = 0
 
 
 def flatten(root: Stub) -> Flattened:
@@ -47,20 +48,23 @@ def same_attribute(found: Flattened, suffixes: tuple[str, ...], name: str, defau
 def _collect(stub: Any, prefix: str, depth: int, found: Flattened) -> None:
     if not isinstance(stub, Stub) or not isinstance(stub.get("_modules"), dict):
         raise CheckpointError(f"{prefix or 'the network'} is not a PyTorch module")
-    if depth > MAX_DEPTH or len(found.modules) > MAX_MODULES:
-        raise CheckpointError("modules nested too deeply")
     found.modules[prefix] = stub
-    for kind in ("_parameters", "_buffers"):
-        values = stub.get(kind)
-        for name, value in values.items() if isinstance(values, dict) else ():
-            path = f"{prefix}.{name}" if prefix else str(name)
+    children = stub.get("_modules")
+    named = [stub.get(kind) for kind in ("_parameters", "_buffers")]
+    named = [values for values in named if isinstance(values, dict)]
+    found.visited += len(children) + sum(map(len, named)) + 1
+    if depth > MAX_DEPTH or found.visited > MAX_VISITED:
+        raise CheckpointError(f"modules deeper than {MAX_DEPTH} or more than {MAX_VISITED} parts")
+    dot = f"{prefix}." if prefix else ""
+    for values in named:
+        for name, value in values.items():
             if isinstance(value, RawTensor):
-                found.tensors[path] = value
+                found.tensors[f"{dot}{name}"] = value
             elif value is not None:
-                raise CheckpointError(f"{path} is not a tensor")
-    for name, child in stub.get("_modules").items():
+                raise CheckpointError(f"{dot}{name} is not a tensor")
+    for name, child in children.items():
         if child is not None:
-            _collect(child, f"{prefix}.{name}" if prefix else str(name), depth + 1, found)
+            _collect(child, f"{dot}{name}", depth + 1, found)
 
 
 def _persistent_object(meta: Any) -> Stub:

@@ -7,6 +7,7 @@ and knows a global only as a row of the caller's table: (module, name) -> a func
 looks at the arguments. Large byte strings stay views into the file. Opcodes: CPython's pickletools.
 """
 
+import codecs
 import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ MAX_MARKS = 256  # nested open containers
 MAX_INTEGER_BYTES = 16
 MAX_LINE_BYTES = 4096  # of the text opcodes
 MAX_TEXT_BYTES = 1 << 24
+MAX_CALLS = 30_000  # of builders; a large training snapshot needs a tenth
+MAX_REPEATS = 4  # how often calls may be given all that the file holds
 
 Builder = Callable[..., Any]
 Table = Mapping[tuple[str, str], Builder]
@@ -41,12 +44,15 @@ class Global:
 
 
 def load_pickle(
-    data: memoryview, table: Table, on_persistent_id: Callable[[Any], Any] | None = None
+    data: memoryview,
+    table: Table,
+    on_persistent_id: Callable[[Any], Any] | None = None,
+    max_operations: int = MAX_OPERATIONS,
 ) -> tuple[Any, int]:
     """The value of the first pickle in `data`, and where it ends; CheckpointError otherwise."""
     machine = _Machine(data, table, on_persistent_id)
     try:
-        return machine.run(), machine.position
+        return machine.run(max_operations), machine.position
     except (struct.error, IndexError, KeyError, UnicodeDecodeError, OverflowError) as error:
         raise CheckpointError(
             f"broken pickle at byte {machine.position}: {type(error).__name__}"
@@ -63,13 +69,15 @@ class _Machine:
         self._data = data
         self._table = table
         self._on_persistent_id = on_persistent_id
+        self._calls = 0
+        self._budget = MAX_REPEATS * len(data)
         self._stack: list[Any] = []
         self._marks: list[list[Any]] = []
         self._memo: dict[int, Any] = {}
 
-    def run(self) -> Any:
+    def run(self, max_operations: int) -> Any:
         data, handlers = self._data, _HANDLERS
-        for _ in range(MAX_OPERATIONS):
+        for _ in range(max_operations):
             opcode = data[self.position]
             self.position += 1
             if opcode == _STOP:
@@ -78,7 +86,7 @@ class _Machine:
             if handler is None:
                 self._refuse(f"opcode {bytes([opcode])!r} is not one that a checkpoint needs")
             handler(self)
-        self._refuse(f"more than {MAX_OPERATIONS} operations")
+        self._refuse(f"more than {max_operations} operations")
 
     def _refuse(self, reason: str) -> NoReturn:
         raise CheckpointError(f"refused at byte {self.position}: {reason}")
@@ -98,12 +106,15 @@ class _Machine:
         return struct.unpack(layout, self._take(struct.calcsize(layout)))[0]
 
     def _line(self) -> str:
+        return self._line_bytes().decode()
+
+    def _line_bytes(self) -> bytes:
         window = bytes(self._data[self.position : self.position + MAX_LINE_BYTES])
         length = window.find(b"\n")
         if length < 0:
             self._refuse(f"no end of line within {MAX_LINE_BYTES} bytes")
         self.position += length + 1
-        return window[:length].decode()
+        return window[:length]
 
     def _text(self, count: int, encoding: str = "utf-8") -> None:
         if count > MAX_TEXT_BYTES:
@@ -201,6 +212,10 @@ class _Machine:
         arguments, target = self._stack.pop(), self._stack.pop()
         if not isinstance(target, Global) or not isinstance(arguments, tuple):
             self._refuse(f"a call of a {type(target).__name__}")
+        self._calls += 1
+        if self._calls > MAX_CALLS:
+            self._refuse(f"more than {MAX_CALLS} calls")
+        self._charge(arguments)
         self._stack.append(target.builder(*arguments))
 
     def _give_state(self) -> None:
@@ -209,7 +224,15 @@ class _Machine:
             return  # attributes of a dict, such as a state dict's _metadata, are not needed
         if not isinstance(target, Buildable):
             self._refuse(f"a state for a {type(target).__name__}")
+        self._charge(state)
         target.build(state)
+
+    def _charge(self, values: Any) -> None:
+        """Count what a builder is about to read: through the memo, a file can ask for it again."""
+        if isinstance(values, tuple):
+            self._budget -= sum(len(v) for v in values if isinstance(v, _SIZED))
+        if self._budget < 0:
+            self._refuse(f"calls are given more than {MAX_REPEATS} times what the file holds")
 
     def _persistent(self) -> None:
         if self._on_persistent_id is None:
@@ -234,6 +257,7 @@ class _Machine:
 
 
 _STOP = ord(".")
+_SIZED = (str, bytes, memoryview, list, tuple, dict, set)
 
 
 def _two_lines(machine: _Machine) -> None:
@@ -262,7 +286,7 @@ _HANDLERS: dict[int, Callable[[_Machine], Any]] = {
         "\x8b": lambda m: m._integer(m._number("<I")),
         "F": lambda m: m._push(float(m._line())),
         "G": lambda m: m._push(m._number(">d")),
-        "V": lambda m: m._push(m._line()),
+        "V": lambda m: m._push(codecs.raw_unicode_escape_decode(m._line_bytes())[0]),
         "\x8c": lambda m: m._text(m._number("<B")),
         "X": lambda m: m._text(m._number("<I")),
         "\x8d": lambda m: m._text(m._number("<Q")),

@@ -5,6 +5,7 @@ checked against the bytes of the file first, and read when its tensor is asked f
 about networks.
 """
 
+import re
 import zipfile
 from collections.abc import Callable, Sequence
 from io import BytesIO
@@ -13,13 +14,22 @@ from typing import Any
 from model_store.errors import CheckpointError
 from model_store.readers.pickle_tables import STATE_DICTS, TORCH, StorageType
 from model_store.readers.raw_values import Bytes, Storage
-from model_store.readers.restricted_pickle import Global, Table, load_pickle
+from model_store.readers.restricted_pickle import (
+    MAX_OPERATIONS,
+    Global,
+    Table,
+    load_pickle,
+)
 
 ZIP_START = b"PK\x03\x04"
 STREAM_MAGIC = 0x1950A86A20F9469CFC6C
-STREAM_START = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # protocol 2, that number, end
+# Protocol, a frame from 4 on, that number, end.
+STREAM_START = re.compile(
+    rb"\x80[\x02-\x05](\x95.{8})?\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19\.", re.DOTALL
+)
 STREAM_PROTOCOL = 1001
 MAX_ENTRIES = 100_000
+MAX_NESTED_OPERATIONS = 64  # of a pickle in the stream of a single storage
 
 
 def read_torch(data: memoryview, table: Table = STATE_DICTS) -> Any:
@@ -31,14 +41,14 @@ def read_torch(data: memoryview, table: Table = STATE_DICTS) -> Any:
 
 def is_torch(data: memoryview) -> bool:
     """Whether the file begins as a torch.save container does."""
-    return bytes(data[:4]) == ZIP_START or bytes(data[: len(STREAM_START)]) == STREAM_START
+    return bytes(data[:4]) == ZIP_START or STREAM_START.match(data) is not None
 
 
 def load_storage(content: Any) -> Storage:
     """torch.storage._load_from_bytes: the stream of a single storage, as NVIDIA's pickles nest."""
     if not isinstance(content, memoryview | bytes):
         raise CheckpointError("a nested storage that is not bytes")
-    found = _read_stream(memoryview(content), TORCH)
+    found = _read_stream(memoryview(content), TORCH, MAX_NESTED_OPERATIONS)
     if not isinstance(found, Storage):
         raise CheckpointError("a nested stream that is not a storage")
     return found
@@ -58,8 +68,8 @@ def _read_zip(data: memoryview, table: Table) -> Any:
     if order in entries and _read_entry(archive, order) != b"little":
         raise CheckpointError("a torch file of a big-endian machine")
 
-    def read_record(key: str, size: int) -> Callable[[], Bytes]:
-        name = f"{folder}data/{key}"
+    def read_record(key: str, numel: int, itemsize: int) -> Callable[[], Bytes]:
+        name, size = f"{folder}data/{key}", numel * itemsize
         if entries.get(name) != size:
             raise CheckpointError(f"storage {key}: {size} bytes claimed, {entries.get(name)} found")
         return lambda: _read_entry(archive, name)
@@ -95,33 +105,35 @@ def _read_entry(archive: zipfile.ZipFile, name: str) -> bytes:
         raise CheckpointError(f"{name}: {error}") from error
 
 
-def _read_stream(data: memoryview, table: Table) -> Any:
+def _read_stream(data: memoryview, table: Table, max_operations: int = MAX_OPERATIONS) -> Any:
     """magic, protocol, system facts, the object, its storage keys, then the storages."""
-    magic, position = load_pickle(data, {})
+    magic, position = load_pickle(data, {}, max_operations=max_operations)
     if magic != STREAM_MAGIC:
         raise CheckpointError("not a torch file: neither a zip nor a stream")
-    version, used = load_pickle(data[position:], {})
+    version, used = load_pickle(data[position:], {}, max_operations=max_operations)
     position += used
     if version != STREAM_PROTOCOL:
         raise CheckpointError("a torch stream of an unknown protocol")
-    _, used = load_pickle(data[position:], {})
+    _, used = load_pickle(data[position:], {}, max_operations=max_operations)
     position += used
     places: dict[str, memoryview] = {}
-    sizes: dict[str, int] = {}
+    sizes: dict[str, tuple[int, int]] = {}
 
-    def read_later(key: str, size: int) -> Callable[[], Bytes]:
-        sizes[key] = size
+    def read_later(key: str, numel: int, itemsize: int) -> Callable[[], Bytes]:
+        sizes[key] = numel, itemsize
         return lambda: places[key]
 
-    value, used = load_pickle(data[position:], table, lambda claim: _storage(claim, read_later))
+    value, used = load_pickle(
+        data[position:], table, lambda claim: _storage(claim, read_later), max_operations
+    )
     position += used
-    keys, used = load_pickle(data[position:], {})
+    keys, used = load_pickle(data[position:], {}, max_operations=max_operations)
     places.update(_stream_places(data[position + used :], keys, sizes))
     return value
 
 
 def _stream_places(
-    data: memoryview, keys: Sequence[Any], sizes: dict[str, int]
+    data: memoryview, keys: Sequence[Any], sizes: dict[str, tuple[int, int]]
 ) -> dict[str, memoryview]:
     """Where the bytes of every storage lie: each is preceded by its number of elements."""
     if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
@@ -130,18 +142,22 @@ def _stream_places(
         raise CheckpointError("storage keys of a torch stream that do not fit its tensors")
     places, position = {}, 0
     for key in keys:
-        start = position + 8
-        end = start + sizes[key]
+        numel, itemsize = sizes[key]
+        start, size = position + 8, numel * itemsize
+        end = start + size
         if end > len(data):
             raise CheckpointError(
-                f"storage {key}: {sizes[key]} bytes claimed, {max(0, len(data) - start)} are left"
+                f"storage {key}: {size} bytes claimed, {max(0, len(data) - start)} are left"
             )
+        found = int.from_bytes(data[position:start], "little")
+        if found != numel:
+            raise CheckpointError(f"storage {key}: {numel} numbers claimed, {found} found")
         places[key] = data[start:end]
         position = end
     return places
 
 
-def _storage(claim: Any, reader: Callable[[str, int], Callable[[], Bytes]]) -> Storage:
+def _storage(claim: Any, reader: Callable[[str, int, int], Callable[[], Bytes]]) -> Storage:
     """("storage", its class, key, device, number of elements[, view])."""
     if not isinstance(claim, tuple) or len(claim) not in (5, 6) or claim[0] != "storage":
         raise CheckpointError("a persistent id that is not a storage")
@@ -153,7 +169,7 @@ def _storage(claim: Any, reader: Callable[[str, int], Callable[[], Bytes]]) -> S
     if len(claim) == 6 and claim[5] is not None:
         raise CheckpointError("a storage that is a view of another")
     dtype = kind.builder.dtype
-    return Storage(dtype, numel, reader(key, numel * dtype.itemsize))
+    return Storage(dtype, numel, reader(key, numel, dtype.itemsize))
 
 
 class _Window(BytesIO):

@@ -1,5 +1,6 @@
 """The `gradctrl` command, run as a user runs it."""
 
+import json
 import os
 import subprocess
 import sys
@@ -10,8 +11,10 @@ import pytest
 from PIL import Image
 
 from export.banks import sample_latents
-from model_store import StoredModel, class_labels, save_model
+from export.importing import import_checkpoint, import_classifiers
+from model_store import StoredModel, class_labels, find_model, save_model
 from tests.doubles import make_card, make_generator
+from tests.model_store.readers.parity import FIXTURES
 
 GRADCTRL = str(Path(sys.executable).with_name("gradctrl"))
 
@@ -93,7 +96,10 @@ def test_bank_label_train_make_a_servable_model(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["fetch", "mona-lisa"], "error: no public model 'mona-lisa'; there are: celeba, digiface"),
+        (
+            ["fetch", "mona-lisa"],
+            "error: no public model 'mona-lisa'; there are: avatars, celeba, digiface",
+        ),
         (["models", "nobody"], "error: no model 'nobody' in the store"),
         (["edit", "tiny", "--attribute", "x", "--target", "y"], "error: model 'tiny' has no"),
         (
@@ -107,6 +113,67 @@ def test_bank_label_train_make_a_servable_model(tmp_path: Path) -> None:
     ],
 )
 def test_bad_input_is_one_line(tiny: StoredModel, arguments: list[str], message: str) -> None:
+    printed = run(*arguments, code=2)
+    assert printed.startswith(message)
+    assert printed.count("\n") == 1
+
+
+def test_importing_stores_a_checkpoint_and_prints_its_card(bentoml_home: Path) -> None:
+    printed = run("import", str(FIXTURES / "sg2ada_cond.pkl"), "--name", "mine", "--licence", "CC0")
+    card = json.loads(printed[: printed.rindex("}") + 1])
+    assert (card["family"], card["resolution"], card["num_ws"]) == ("stylegan2", 32, 8)
+    assert (card["c_dim"], card["provenance"]["licence"]) == (3, "CC0")
+    assert printed.splitlines()[-1] == f"stored {find_model('mine').tag}"
+    folder = str(FIXTURES / "gradctrl_released" / "model_ffhq")
+    arguments = ["--model", "mine", "--classes", "pose=left,right", "--classes", "age=old,young"]
+    printed = run("import-classifiers", folder, *arguments)
+    attributes = json.loads(printed[: printed.rindex("}") + 1])["attributes"]
+    assert [one["name"] for one in attributes] == ["gender", "smile", "eyeglasses", "age", "pose"]
+    assert attributes[-1]["classes"] == ["left", "right"]
+    assert attributes[2]["defaults"]["layers"] == [1, 4]
+    assert "gender, smile, eyeglasses, age, pose" in run("models")
+
+
+def test_an_imported_model_is_edited_by_imported_classifiers(
+    bentoml_home: Path, tmp_path: Path
+) -> None:
+    import_classifiers(
+        FIXTURES / "gradctrl_released" / "model_ffhq",
+        import_checkpoint(FIXTURES / "sg2ada_cond.pkl", "edited"),
+    )
+    strip = tmp_path / "strip.png"
+    arguments = ["--attribute", "smile", "--target", "smiling", "--class-label", "1"]
+    printed = run("edit", "edited", *arguments, "-o", str(strip))
+    assert "in 9 steps" in printed
+    width, height = size_of(strip)
+    assert width == 10 * height
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["import", "nowhere.pkl", "--name", "x"], "error: nowhere.pkl: No such file"),
+        (
+            ["import", "hostile/evil_reduce.pkl", "--name", "x"],
+            "error: evil_reduce.pkl: refused at byte 13: the file asks for os.system, which is not",
+        ),
+        (
+            ["import-classifiers", "gradctrl_released/model_cat", "--model", "tiny"],
+            "error: color reads 512 channels, latents of tiny have 16",
+        ),
+        (
+            [
+                *("import-classifiers", "gradctrl_released/model_ffhq"),
+                *("--model", "tiny", "--classes", "age=Old,Young"),
+            ],
+            "error: classes: age: expected different names",
+        ),
+    ],
+)
+def test_refused_imports_are_one_line(
+    tiny: StoredModel, arguments: list[str], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(FIXTURES)
     printed = run(*arguments, code=2)
     assert printed.startswith(message)
     assert printed.count("\n") == 1

@@ -94,4 +94,4 @@ def test_an_empty_store_says_what_to_do(tmp_path: Path) -> None:
         text=True,
     )
     assert done.returncode == 1
-    assert "EmptyStoreError: the model store is empty; run: gradctrl fetch celeba" in done.stderr
+    assert "EmptyStoreError: the model store is empty; run: gradctrl fetch avatars" in done.stderr

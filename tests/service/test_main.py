@@ -29,7 +29,7 @@ def test_a_port_in_use_is_one_line(tiny: StoredModel, bentoml_home: Path) -> Non
 def test_an_empty_store_is_one_line(tmp_path: Path) -> None:
     done = serve(tmp_path)
     assert done.returncode == 1
-    assert done.stderr == "error: the model store is empty; run: gradctrl fetch celeba\n"
+    assert done.stderr == "error: the model store is empty; run: gradctrl fetch avatars\n"
 
 
 def test_an_unknown_model_is_one_line(tiny: StoredModel, bentoml_home: Path) -> None:

@@ -1,6 +1,7 @@
 """A run that was stopped and continued equals one that was not, bit for bit."""
 
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +57,20 @@ def test_a_run_of_another_seed_is_not_continued(tmp_path: Path) -> None:
     train(tiny_images(), tmp_path, tiny_options(1, seed=0), quiet)
     with pytest.raises(CheckpointStateError, match="seed 0, not 1"):
         train(tiny_images(), tmp_path, tiny_options(2, seed=1), quiet)
+
+
+def test_weights_alone_can_be_gone_on_from(tmp_path: Path) -> None:
+    first = train(tiny_images(), tmp_path / "old", tiny_options(3), quiet)
+    name = "synthesis.b16.conv1.weight"
+    start = replace(tiny_options(3), start_from=tmp_path / "old", start_images=3 * BATCH)
+    same = train(tiny_images(), tmp_path / "new", start, quiet)  # its images are shown already
+    torch.testing.assert_close(same.generator[name].detach(), first.average[name])
+    longer = replace(tiny_options(5), start_from=tmp_path / "old", start_images=3 * BATCH)
+    after = train(tiny_images(), tmp_path / "longer", longer, quiet)
+    assert not torch.equal(after.generator[name], same.generator[name])
+    missing = replace(longer, start_from=tmp_path / "nowhere")
+    with pytest.raises(CheckpointStateError, match="no weights"):
+        train(tiny_images(), tmp_path / "other", missing, quiet)
 
 
 def test_a_broken_state_is_refused(tmp_path: Path) -> None:

@@ -96,10 +96,10 @@ def test_code_in_a_checkpoint_does_not_run(tmp_path: Path) -> None:
     marker = tmp_path / "ran"
     path = tmp_path / "evil.pt"
     torch.save({"main.0.weight": Evil(marker)}, path)
-    with pytest.raises(CheckpointError, match="weights-only"):
+    with pytest.raises(CheckpointError, match=r"asks for .*, which is not allowed"):
         read_dcgan(path)
     path.write_bytes(pickle.dumps(Evil(marker)))
-    with pytest.raises(CheckpointError, match="weights-only"):
+    with pytest.raises(CheckpointError, match=r"asks for .*, which is not allowed"):
         read_dcgan(path)
     assert not marker.exists()
 
