@@ -82,18 +82,18 @@ def mapping_shapes(sizes: MappingSizes, options: MappingOptions) -> Shapes:
 
 
 class MappingNetwork:
-    """Frozen weights of a mapping network, without the synthesis that it belongs to."""
+    """Frozen weights of a mapping network; the base of the generators, which add a synthesis."""
 
     def __init__(
         self,
         card: ModelCard,
-        tensors: Mapping[str, Tensor],  # those of the mapping; others are ignored
+        tensors: Mapping[str, Tensor],  # those of the mapping, and whatever a synthesis adds
         options: MappingOptions,
         num_ws: int,
     ) -> None:
         self._card = card
-        self._tensors = tensors
-        self._options = options
+        self._tensors = dict(tensors)
+        self._mapping_options = options
         self._num_ws = num_ws
         self._sizes = mapping_sizes(tensors)
 
@@ -111,8 +111,12 @@ class MappingNetwork:
     ) -> Tensor:  # [N, num_ws, w_dim]
         """w_plus of z; truncation pulls the first `cutoff` layers to the mean w by psi."""
         return map_latents(
-            self._tensors, self._sizes, self._options, z, c, self._num_ws, psi, cutoff
+            self._tensors, self._sizes, self._mapping_options, z, c, self._num_ws, psi, cutoff
         )
+
+    def state(self) -> dict[str, Tensor]:
+        """Tensors by canonical name."""
+        return dict(self._tensors)
 
 
 def map_latents(

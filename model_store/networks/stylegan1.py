@@ -45,7 +45,7 @@ class Stylegan1Options:
     fused_from: int = 128
 
 
-class Stylegan1:
+class Stylegan1(MappingNetwork):
     """Frozen weights of a StyleGAN generator; edits happen in w_plus."""
 
     def __init__(
@@ -56,30 +56,12 @@ class Stylegan1:
         dtype: torch.dtype = torch.float32,  # of the synthesis; mapping and styles keep float32
     ) -> None:
         """Raises CheckpointError unless exactly the architecture's tensors are there."""
-        self._card = card
-        self._tensors = dict(tensors)
+        self._names = _layer_names(_checked_channels(tensors, options))
+        super().__init__(card, tensors, options.mapping, len(self._names))
         self._options = options
         self._dtype = dtype
-        self._channels = _checked_channels(tensors, options)
-        self._names = _layer_names(self._channels)
-        self._mapper = MappingNetwork(card, self._tensors, options.mapping, len(self._names))
         self._weights = {name: self._prepare(name) for name in self._names[1:]}
         self._fir = _binomial().to(tensors["mapping.w_avg"].device)
-
-    @property
-    def card(self) -> ModelCard:
-        """Facts about the network."""
-        return self._card
-
-    def mapping(
-        self,
-        z: Tensor,  # [N, z_dim]
-        c: Tensor | None = None,  # [N, c_dim]
-        psi: float = 1.0,
-        cutoff: int | None = None,
-    ) -> Tensor:  # [N, num_ws, w_dim]
-        """w_plus of z; truncation pulls the first `cutoff` layers to the mean w by psi."""
-        return self._mapper.mapping(z, c, psi, cutoff)
 
     def synthesis(
         self,
@@ -115,10 +97,6 @@ class Stylegan1:
         """The same generator on another device; its convolutions in another dtype."""
         moved = {name: tensor.to(device) for name, tensor in self._tensors.items()}
         return Stylegan1(self._card, moved, self._options, dtype)
-
-    def state(self) -> dict[str, Tensor]:
-        """Tensors by canonical name."""
-        return dict(self._tensors)
 
     def _epilogue(self, name: str, x: Tensor, styles: Styles, noise_mode: NoiseMode) -> Tensor:
         """Noise, bias, leaky ReLU, instance normalisation, style."""

@@ -44,7 +44,7 @@ class _Convolution:
     bias: Tensor  # [O, 1, 1]
 
 
-class Stylegan2:
+class Stylegan2(MappingNetwork):
     """Frozen weights of a StyleGAN2 generator; edits happen in w_plus."""
 
     def __init__(
@@ -59,38 +59,20 @@ class Stylegan2:
         What can be worked out of the weights is worked out here: after changing weights in
         training, make a new object.
         """
-        self._card = card
-        self._tensors = dict(tensors)
-        self._options = options
-        self._dtype = dtype
         self._layout = read_layout(tensors)
         check_tensors(tensors, self._layout, options)
-        num_ws = self._layout.num_ws
-        self._mapper = MappingNetwork(card, self._tensors, options.mapping, num_ws)
+        super().__init__(card, tensors, options.mapping, self._layout.num_ws)
+        self._options = options
+        self._dtype = dtype
         self._fir = self._tensors["synthesis.resample_filter"]
         self._convolutions = {
             name: self._prepare(name) for name in self._layout.styles if "conv" in name
         }
 
     @property
-    def card(self) -> ModelCard:
-        """Facts about the network."""
-        return self._card
-
-    @property
     def layout(self) -> Layout:
         """Its blocks and the style that each layer reads."""
         return self._layout
-
-    def mapping(
-        self,
-        z: Tensor,  # [N, z_dim]
-        c: Tensor | None = None,  # [N, c_dim]
-        psi: float = 1.0,
-        cutoff: int | None = None,
-    ) -> Tensor:  # [N, num_ws, w_dim]
-        """w_plus of z; truncation pulls the first `cutoff` layers to the mean w by psi."""
-        return self._mapper.mapping(z, c, psi, cutoff)
 
     def synthesis(
         self,
@@ -125,10 +107,6 @@ class Stylegan2:
         """The same generator on another device; its convolutions in another dtype."""
         moved = {name: tensor.to(device) for name, tensor in self._tensors.items()}
         return Stylegan2(self._card, moved, self._options, dtype)
-
-    def state(self) -> dict[str, Tensor]:
-        """Tensors by canonical name."""
-        return dict(self._tensors)
 
     def _block(self, resolution: int, x: Tensor, styles: Styles, noise_mode: NoiseMode) -> Tensor:
         """A block of convolutions; `x` is overwritten where no gradient needs it."""

@@ -59,7 +59,7 @@ class Stylegan3Options:
     mapping: MappingOptions = field(default_factory=MappingOptions)
 
 
-class Stylegan3:
+class Stylegan3(MappingNetwork):
     """Frozen weights of a StyleGAN3 generator; edits happen in w_plus."""
 
     def __init__(
@@ -70,36 +70,14 @@ class Stylegan3:
         dtype: torch.dtype = torch.float32,  # of the convolutions
     ) -> None:
         """Raises CheckpointError unless exactly the architecture's tensors are there."""
-        self._card = card
-        self._tensors = dict(tensors)
+        _checked_sizes(tensors, options)
+        super().__init__(card, tensors, options.mapping, _num_ws(options))
         self._options = options
         self._dtype = dtype
-        _checked_sizes(tensors, options)
-        self._mapper = MappingNetwork(card, self._tensors, options.mapping, self.num_ws)
         self._weights = {
             layer.name: _normalised(tensors[f"synthesis.{layer.name}.weight"], layer).to(dtype)
             for layer in options.layers
         }
-
-    @property
-    def card(self) -> ModelCard:
-        """Facts about the network."""
-        return self._card
-
-    @property
-    def num_ws(self) -> int:
-        """One layer of w_plus for the input and one for every layer."""
-        return len(self._options.layers) + 1
-
-    def mapping(
-        self,
-        z: Tensor,  # [N, z_dim]
-        c: Tensor | None = None,  # [N, c_dim]
-        psi: float = 1.0,
-        cutoff: int | None = None,
-    ) -> Tensor:  # [N, num_ws, w_dim]
-        """w_plus of z; truncation pulls the first `cutoff` layers to the mean w by psi."""
-        return self._mapper.mapping(z, c, psi, cutoff)
 
     def synthesis(
         self,
@@ -129,10 +107,6 @@ class Stylegan3:
         """The same generator on another device; its convolutions in another dtype."""
         moved = {name: tensor.to(device) for name, tensor in self._tensors.items()}
         return Stylegan3(self._card, moved, self._options, dtype)
-
-    def state(self) -> dict[str, Tensor]:
-        """Tensors by canonical name."""
-        return dict(self._tensors)
 
     def _fourier_features(self, style: Tensor, transform: Tensor | None) -> Tensor:
         """[N, C, size, size] of the transform that a style [N, 4] asks for (Appendix F.1)."""
@@ -195,8 +169,12 @@ def stylegan3_from_state(card: ModelCard, state: Mapping[str, Tensor]) -> Styleg
 def stylegan3_facts(state: Mapping[str, Tensor], options: Stylegan3Options) -> NetworkFacts:
     """Sizes for the card; CheckpointError unless the tensors are those of a StyleGAN3."""
     sizes = _checked_sizes(state, options)
-    num_ws = len(options.layers) + 1
-    return NetworkFacts(options.resolution, sizes.z_dim, sizes.w_dim, sizes.c_dim, num_ws)
+    return NetworkFacts(options.resolution, sizes.z_dim, sizes.w_dim, sizes.c_dim, _num_ws(options))
+
+
+def _num_ws(options: Stylegan3Options) -> int:
+    """One layer of w_plus for the input and one for every layer."""
+    return len(options.layers) + 1
 
 
 def _rigid_motion(style: Tensor) -> Tensor:

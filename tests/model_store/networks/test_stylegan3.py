@@ -38,7 +38,7 @@ def test_style_space_can_be_read_and_written(generator: Stylegan3) -> None:
     styles = generator.styles(LATENTS)
     assert next(iter(styles)) == "input"
     assert styles["input"].shape == (3, 4)
-    assert len(styles) == generator.num_ws == 16
+    assert len(styles) == generator.card.num_ws == 16
     images = generator.synthesis(LATENTS)
     torch.testing.assert_close(generator.synthesis_from_styles(styles), images, atol=0, rtol=0)
     for name, style in styles.items():
