@@ -13,24 +13,26 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from gradctrl_client import Client, Edit
 from PIL import Image, ImageDraw
 
 READY_TIMEOUT_S = 120
-Row = tuple[int, str, str, int | None]  # seed, attribute, target, steps; None: the card's
+Row = tuple[int, str, str, dict[str, Any]]  # seed, attribute, target, options of the edit
+STOP = {"stop": {"probability": 0.9}}
 ROWS: dict[str, tuple[Row, ...]] = {  # seeds with clean faces
     "avatars": (
-        (7, "hair_colour", "pink", None),
-        (7, "eyeglasses", "eyeglasses", None),
-        (12, "background", "slate", None),
-        (12, "hair_length", "long", None),
+        (12, "eyeglasses", "eyeglasses", STOP),
+        (20, "background", "slate", STOP),
+        (20, "smile", "smiling", STOP),
+        (33, "skin_tone", "light", STOP),
     ),
     "celeba": (
-        (69, "smile", "smiling", 8),
-        (69, "gender", "male", 8),
-        (57, "gender", "female", 8),
-        (68, "background", "dark", 16),
+        (69, "smile", "smiling", {"steps": 8}),
+        (69, "gender", "male", {"steps": 8}),
+        (57, "gender", "female", {"steps": 8}),
+        (68, "background", "dark", {"steps": 16}),
     ),
 }
 FRAMES_SHOWN = 9
@@ -73,9 +75,9 @@ def _wait(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
 def edit_rows(client: Client, model: str) -> list[tuple[str, Edit]]:
     """One edit per row, with a caption that gives the scores."""
     rows = []
-    for seed, attribute, target, steps in ROWS[model]:
+    for seed, attribute, target, options in ROWS[model]:
         started = time.perf_counter()
-        edit = client.edit(attribute, target, seed=seed, steps=steps, model=model)
+        edit = client.edit(attribute, target, seed=seed, model=model, **options)
         elapsed = (time.perf_counter() - started) * 1000
         before, after = (edit.frames[i].scores[attribute][target] for i in (0, -1))
         caption = f"{attribute} -> {target}: {before:.2f} -> {after:.2f}"
