@@ -16,10 +16,9 @@ from safetensors.torch import load_file, save_file
 from export.demo_model.adversarial import Players
 from export.demo_model.avatar_networks import with_mean_w
 from export.errors import ExportError
+from model_store import DISCRIMINATOR_FILE, GENERATOR_FILE
 
 STATE_FILE = "training.pt"
-GENERATOR_FILE = "generator.safetensors"
-DISCRIMINATOR_FILE = "discriminator.safetensors"
 
 
 class CheckpointStateError(ExportError):

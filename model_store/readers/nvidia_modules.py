@@ -10,7 +10,7 @@ from typing import Any
 from model_store.errors import CheckpointError
 from model_store.readers.pickle_tables import NUMPY, OBJECTS, PLAIN, TORCH, Stub
 from model_store.readers.raw_values import RawTensor
-from model_store.readers.restricted_pickle import Builder, Table, load_pickle
+from model_store.readers.restricted_pickle import Builder, Table
 from model_store.readers.torch_files import load_storage
 
 MAX_DEPTH = 16
@@ -79,9 +79,3 @@ _PERSISTENCE: dict[tuple[str, str], Builder] = {
     ("torch.storage", "_load_from_bytes"): load_storage,
 }
 TABLE: Table = PLAIN | NUMPY | TORCH | OBJECTS | _PERSISTENCE
-
-
-def read_modules(data: memoryview) -> Any:
-    """The value of an NVIDIA PyTorch pickle."""
-    value, _ = load_pickle(data, TABLE)
-    return value

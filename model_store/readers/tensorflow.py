@@ -12,7 +12,7 @@ import numpy as np
 from model_store.errors import CheckpointError
 from model_store.readers.pickle_tables import NUMPY, OBJECTS, PLAIN, Stub, stub_of
 from model_store.readers.raw_values import Raw, RawArray, RawDtype
-from model_store.readers.restricted_pickle import Builder, Table, load_pickle
+from model_store.readers.restricted_pickle import Builder, Table
 
 NETWORK = "dnnlib.tflib.network.Network"
 MAX_DEPTH = 8
@@ -33,14 +33,8 @@ class TensorflowNetwork:
     version: int
 
 
-def read_tensorflow(data: memoryview) -> TensorflowNetwork:
-    """Gs of a pickled (G, D, Gs), or a network that was pickled alone."""
-    value, _ = load_pickle(data, TABLE)
-    return network_of(value)
-
-
 def network_of(value: Any) -> TensorflowNetwork:
-    """The averaged generator of an unpickled value; CheckpointError if there is none."""
+    """Gs of an unpickled (G, D, Gs), or a network pickled alone; CheckpointError if neither."""
     found = value[2] if isinstance(value, tuple) and len(value) == 3 else value
     if not isinstance(found, Stub) or found.class_name != NETWORK:
         raise CheckpointError("expected networks (G, D, Gs), found something else")

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from model_store import CheckpointError, read_checkpoint
-from model_store.readers.tensorflow import read_tensorflow
+from model_store.readers.restricted_pickle import load_pickle
+from model_store.readers.tensorflow import TABLE, network_of
 from tests.model_store.readers.parity import (
     FIXTURES,
     TOLERANCE,
@@ -32,7 +33,8 @@ _LEAVES = {
 
 def genforce_state() -> dict[str, Tensor]:
     """The fixture's variables under genforce's names: transposed, not flipped, no +1."""
-    network = read_tensorflow(memoryview((FIXTURES / "sg2tf_f.pkl").read_bytes()))
+    content = memoryview((FIXTURES / "sg2tf_f.pkl").read_bytes())
+    network = network_of(load_pickle(content, TABLE)[0])
     variables = {name: raw.tensor().float() for name, raw in network.variables.items()}
     state = {"truncation.w_avg": variables["dlatent_avg"]}
     state["synthesis.early_layer.const"] = variables["synthesis/4x4/Const/const"]
