@@ -1,10 +1,38 @@
 """The method: tensors in, tensors out. Imports torch and nothing else of this project."""
 
-from editing.errors import EditingError, NoEditableChannelsError, ShapeError
+from editing.dependency import (
+    Changes,
+    DependencyCurve,
+    at_equal_change,
+    changes,
+    dependency_curve,
+    log_odds,
+    spread,
+)
+from editing.errors import (
+    EditingError,
+    NoEditableChannelsError,
+    ShapeError,
+    UnsupportedMethodError,
+)
 from editing.fitting import FitOptions, FittedHead, average_heads, fit_head, predicted_classes
 from editing.gradients import combined_rows, jacobian, log_odds_rows
+from editing.intervals import Interval, mean_interval
 from editing.masking import MaskedDirection, mask_salient_channels
 from editing.measures import EditRates, edit_rates
+from editing.methods import EditSettings, GradCtrlWalk, Method, Path
+from editing.released import (
+    RELEASED_STEP_SIZE,
+    RELEASED_STEPS,
+    FixedWalk,
+    PaperGradCtrl,
+    ReleasedGradCtrl,
+    overwrite_layers,
+    paper_walk,
+    probability_rows,
+    released_walk,
+    score_rows,
+)
 from editing.scoring import (
     Head,
     StackedHeads,
@@ -18,22 +46,38 @@ from editing.trajectory import NEVER_STOP, Trajectory, WalkPlan, direction_at, w
 
 __all__ = [
     "NEVER_STOP",
+    "RELEASED_STEPS",
+    "RELEASED_STEP_SIZE",
+    "Changes",
+    "DependencyCurve",
     "EditRates",
+    "EditSettings",
     "EditingError",
     "FitOptions",
     "FittedHead",
+    "FixedWalk",
+    "GradCtrlWalk",
     "Head",
+    "Interval",
     "MaskedDirection",
+    "Method",
     "NoEditableChannelsError",
+    "PaperGradCtrl",
+    "Path",
+    "ReleasedGradCtrl",
     "ShapeError",
     "StackedHeads",
     "Trajectory",
+    "UnsupportedMethodError",
     "WalkPlan",
     "apply_deltas",
+    "at_equal_change",
     "average_heads",
+    "changes",
     "class_logits",
     "class_probabilities",
     "combined_rows",
+    "dependency_curve",
     "direction_at",
     "edit_rates",
     "edited_point",
@@ -41,9 +85,17 @@ __all__ = [
     "fit_head",
     "jacobian",
     "layer_mask",
+    "log_odds",
     "log_odds_rows",
     "mask_salient_channels",
+    "mean_interval",
+    "overwrite_layers",
+    "paper_walk",
     "predicted_classes",
+    "probability_rows",
+    "released_walk",
+    "score_rows",
+    "spread",
     "stack_heads",
     "walk",
 ]

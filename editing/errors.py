@@ -2,7 +2,8 @@
 
 EditingError
 ├── ShapeError               a tensor does not have the axes that its name promises
-└── NoEditableChannelsError  the masks leave no gradient to follow
+├── NoEditableChannelsError  the masks leave no gradient to follow
+└── UnsupportedMethodError   a way to edit that this model's latent space does not allow
 """
 
 
@@ -16,3 +17,7 @@ class ShapeError(EditingError):
 
 class NoEditableChannelsError(EditingError):
     """Every channel of the direction is protected or its gradient is zero."""
+
+
+class UnsupportedMethodError(EditingError):
+    """A method that a model cannot use; the message says why."""

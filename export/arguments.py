@@ -53,7 +53,12 @@ def parse_classes(texts: list[str]) -> dict[str, list[str]]:
 
 def parse_names(text: str, known: list[str]) -> list[str]:
     """Names of `smile,age` out of the known ones; an empty text is all of them."""
-    names = [name for name in (piece.strip() for piece in text.split(",")) if name]
+    names = list(split_names(text))
     if unknown := [name for name in names if name not in known]:
         raise ExportError(f"attributes: {unknown} are not labelled; there are {known}")
     return names or known
+
+
+def split_names(text: str) -> tuple[str, ...]:
+    """Names of `smile,age`; none of an empty text."""
+    return tuple(name for name in (piece.strip() for piece in text.split(",")) if name)

@@ -10,6 +10,13 @@ from model_store.cards import (
     Space,
 )
 from model_store.classifiers import read_heads, save_heads, stack_by_card
+from model_store.directions import (
+    DIRECTIONS_FILE,
+    STYLE_METHODS,
+    Directions,
+    save_directions,
+    stored_directions,
+)
 from model_store.errors import (
     CheckpointError,
     CorruptModelError,
@@ -20,6 +27,7 @@ from model_store.errors import (
 )
 from model_store.files import sha256_of
 from model_store.generators import Generator, Mapper, to_pixels, z_from_seed
+from model_store.methods import BASELINES, METHODS, available_pairs, card_settings, stored_methods
 from model_store.networks import Dcgan, Stylegan1, Stylegan2, Stylegan3
 from model_store.plans import PlannedEdit, plan_edit, walk_plan
 from model_store.readers import (
@@ -48,18 +56,30 @@ from model_store.store import (
     save_attributes,
     save_model,
 )
+from model_store.style_vectors import (
+    StyledGenerator,
+    movable_channels,
+    style_vectors,
+    styled,
+    synthesise_edited,
+)
 
 __all__ = [
+    "BASELINES",
     "DCGAN_FORMAT",
+    "DIRECTIONS_FILE",
     "DISCRIMINATOR_FILE",
     "FORMATS",
     "GENERATOR_FILE",
     "MAX_MAGNITUDE",
+    "METHODS",
     "NAME_PATTERN",
+    "STYLE_METHODS",
     "AttributeCard",
     "CheckpointError",
     "CorruptModelError",
     "Dcgan",
+    "Directions",
     "EditDefaults",
     "EmptyStoreError",
     "Exclusion",
@@ -73,15 +93,19 @@ __all__ = [
     "Space",
     "Starts",
     "StoredModel",
+    "StyledGenerator",
     "Stylegan1",
     "Stylegan2",
     "Stylegan3",
     "UnknownModelError",
+    "available_pairs",
+    "card_settings",
     "class_labels",
     "find_model",
     "latent_shape_in",
     "list_models",
     "models_to_serve",
+    "movable_channels",
     "one_hot",
     "plan_edit",
     "read_checkpoint",
@@ -89,11 +113,17 @@ __all__ = [
     "read_gradctrl_classifiers",
     "read_heads",
     "save_attributes",
+    "save_directions",
     "save_heads",
     "save_model",
     "sha256_of",
     "stack_by_card",
     "start_latents",
+    "stored_directions",
+    "stored_methods",
+    "style_vectors",
+    "styled",
+    "synthesise_edited",
     "to_pixels",
     "walk_plan",
     "z_from_seed",

@@ -6,7 +6,16 @@ from pathlib import Path
 
 import pytest
 
-PACKAGES = ("editing", "model_store", "export", "service", "gradctrl_client")
+PACKAGES = (
+    "editing",
+    "editing.baselines",
+    "model_store",
+    "export",
+    "export.baselines",
+    "export.evaluation",
+    "service",
+    "gradctrl_client",
+)
 
 
 @pytest.mark.parametrize("name", PACKAGES)

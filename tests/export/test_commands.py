@@ -34,7 +34,8 @@ def size_of(path: Path) -> tuple[int, int]:
 
 
 @pytest.mark.parametrize(
-    "command", ["fetch", "models", "generate", "edit", "bank", "label", "train", "serve"]
+    "command",
+    ["fetch", "models", "generate", "edit", "bank", "label", "train", "evaluate", "serve"],
 )
 def test_every_command_has_help(command: str) -> None:
     assert "Usage" in run(command, "--help")
@@ -110,6 +111,11 @@ def test_bank_label_train_make_a_servable_model(tmp_path: Path) -> None:
         (["label", "nowhere", "--with", "background"], "error: nowhere: no bank.json"),
         (["label", "nowhere"], "error: give exactly one of --with and --csv"),
         (["train", "tiny", "--bank", "nowhere"], "error: nowhere: no bank.json"),
+        (["evaluate", "tiny", "--bank", "nowhere", "-o", "x"], "error: nowhere: no bank.json"),
+        (
+            ["evaluate", "tiny", "--bank", "x", "-o", "x", "--methods", "magic"],
+            "error: no method 'magic'; there are: gradctrl",
+        ),
     ],
 )
 def test_bad_input_is_one_line(tiny: StoredModel, arguments: list[str], message: str) -> None:

@@ -1,0 +1,111 @@
+"""Ways to edit, behind one call: the product's own walk and every method it is compared with.
+
+Knows nothing about images or files. A method holds what was fitted beforehand; a path is made of
+latents alone, so that a harness can render it and decide afterwards where it would have stopped.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from editing.errors import EditingError
+from editing.scoring import StackedHeads
+from editing.shapes import expect_shape
+from editing.spaces import apply_deltas, edited_point
+from editing.trajectory import NEVER_STOP, WalkPlan, walk
+
+
+@dataclass(frozen=True)
+class Path:
+    """Where each sample goes; a refused one stays where it was when nothing was left to follow."""
+
+    latents: Tensor  # [N, T, L, C], T = steps + 1, the first is the start
+    styles: Tensor | None  # [N, T, S], offsets in style space (StyleSpace only), else None
+    refused: Tensor  # [N], bool, nothing to move: all masked, or no gradient
+
+
+class Method(Protocol):
+    """A way to edit: the same call for the product's own walk and every baseline."""
+
+    @property
+    def name(self) -> str:
+        """The name that requests and reports use."""
+        ...
+
+    def path(
+        self,
+        latents: Tensor,  # [N, L, C], starts, in the model's edit space
+        attribute: int,
+        target: Tensor,  # [N], int64, class to reach
+        steps: int,
+    ) -> Path:
+        """`steps` steps from every start; nothing here looks at images."""
+        ...
+
+
+@dataclass(frozen=True)
+class EditSettings:
+    """How one attribute is edited: its part of a model card, by indices."""
+
+    top_k: tuple[int, ...]  # per attribute, channels to protect; 0 protects none
+    layers: tuple[int, int]  # half-open
+    step_size: float  # L2 length of a step, latent units
+
+
+@dataclass(frozen=True)
+class GradCtrlWalk:
+    """`editing.walk` as a method: every step is taken, whatever the head says."""
+
+    heads: StackedHeads
+    settings: Sequence[EditSettings]  # one per attribute
+    name: str = "gradctrl"
+
+    def path(self, latents: Tensor, attribute: int, target: Tensor, steps: int) -> Path:
+        """The walk of latents [N, L, C] to target [N]."""
+        plan, ranges = plan_batch(self.settings, latents, attribute, target, steps)
+        start = edited_point(latents, ranges)
+        found = walk(self.heads, start, plan)
+        points = pad_points(found.points, steps)
+        return Path(apply_deltas(latents, points - start[:, None], ranges), None, found.refused)
+
+
+def plan_batch(
+    settings: Sequence[EditSettings],
+    latents: Tensor,  # [N, L, C]
+    attribute: int,
+    target: Tensor,  # [N], int64
+    steps: int,
+) -> tuple[WalkPlan, Tensor]:
+    """The plan of a batch that edits one attribute, without a stop, and layer ranges [N, 2]."""
+    check_edit(latents, attribute, target, steps, len(settings))
+    samples, chosen = latents.shape[0], settings[attribute]
+    plan = WalkPlan(
+        attribute=torch.full_like(target, attribute),
+        target=target,
+        steps=torch.full_like(target, steps),
+        step_size=latents.new_full((samples,), chosen.step_size),
+        top_k=target.new_tensor(chosen.top_k).expand(samples, -1),
+        stop_probability=latents.new_full((samples,), NEVER_STOP),
+    )
+    return plan, target.new_tensor(chosen.layers).expand(samples, -1)
+
+
+def pad_points(points: Tensor, steps: int) -> Tensor:
+    """Points [N, steps + 1, C] of points [N, T, C]: where a walk ended early, it stays."""
+    missing = steps + 1 - points.shape[1]
+    return torch.cat([points, points[:, -1:].expand(-1, missing, -1)], dim=1)
+
+
+def check_edit(
+    latents: Tensor, attribute: int, target: Tensor, steps: int, num_attributes: int
+) -> None:
+    """EditingError unless the arguments of a `path` fit each other."""
+    expect_shape("latents", latents, (None, None, None))
+    expect_shape("target", target, (latents.shape[0],))
+    if not 0 <= attribute < num_attributes:
+        raise EditingError(f"attribute: expected 0..{num_attributes - 1}, got {attribute}")
+    if steps < 0:
+        raise EditingError(f"steps: expected 0 or more, got {steps}")

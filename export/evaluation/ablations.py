@@ -1,0 +1,99 @@
+"""Variants of the walk that answer one question each: how many channels, how many labels?
+
+Knows nothing about images. A variant is a method with a number, made when its edits are run.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from editing import EditSettings, GradCtrlWalk, Method, StackedHeads
+from export.labels import AttributeLabels
+from export.training import train_attribute
+from model_store import StoredModel, card_settings, stack_by_card
+
+TOP_K_SHARES = (0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5)  # of C; the paper's 50..250 are .1 to .5 of 512
+LABEL_COUNTS = (10, 30, 100, 500)  # per class
+
+Progress = Callable[[str, int], None]  # attribute, restart
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One point of an ablation."""
+
+    ablation: str  # top-k or labels
+    value: int
+    make: Callable[[], Method]
+
+    @property
+    def name(self) -> str:
+        """The name in tables and files."""
+        return f"{self.ablation}={self.value}"
+
+
+def top_k_variants(
+    model: StoredModel, heads: StackedHeads, shares: Sequence[float] = TOP_K_SHARES
+) -> list[Variant]:
+    """The walk with k channels protected for each of the other attributes (paper, Fig. 8c)."""
+    channels = model.card.latent_shape[1]
+    counts = sorted({round(share * channels) for share in shares})
+
+    def made(k: int) -> Callable[[], Method]:
+        settings = with_top_k(card_settings(model.card), k)
+        return lambda: GradCtrlWalk(heads, settings)
+
+    return [Variant("top-k", k, made(k)) for k in counts]
+
+
+def with_top_k(settings: Sequence[EditSettings], top_k: int) -> list[EditSettings]:
+    """The same settings with `top_k` channels protected for each of the other attributes."""
+    return [
+        replace(one, top_k=tuple(0 if b == a else top_k for b in range(len(settings))))
+        for a, one in enumerate(settings)
+    ]
+
+
+def label_variants(
+    model: StoredModel,
+    latents: np.ndarray,  # [N, L, C], of the bank
+    labels: Mapping[str, AttributeLabels],
+    counts: Sequence[int] = LABEL_COUNTS,
+    seed: int = 0,
+    progress: Progress = lambda attribute, restart: None,
+) -> list[Variant]:
+    """The walk with heads of so many labels per class, settings as on the card.
+
+    Attributes that the bank has no labels for keep their stored heads.
+    """
+
+    def made(per_class: int) -> Callable[[], Method]:
+        return lambda: GradCtrlWalk(
+            retrained_heads(model, latents, labels, per_class, seed, progress),
+            card_settings(model.card),
+        )
+
+    return [Variant("labels", count, made(count)) for count in counts]
+
+
+def retrained_heads(
+    model: StoredModel,
+    latents: np.ndarray,
+    labels: Mapping[str, AttributeLabels],
+    per_class: int,
+    seed: int,
+    progress: Progress,
+) -> StackedHeads:
+    """Heads of the model after training with another number of labels."""
+    heads = dict(model.heads())
+    for attribute in model.card.attributes:
+        if (own := labels.get(attribute.name)) is None:
+            continue
+
+        def report(restart: int, name: str = attribute.name) -> None:
+            progress(name, restart)
+
+        found = train_attribute(attribute.name, own, latents, per_class, seed=seed, progress=report)
+        heads[attribute.name] = found.fitted.head
+    return stack_by_card(heads, model.card.attributes)
