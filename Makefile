@@ -5,7 +5,7 @@ BIN := .venv/bin
 PORT ?= 3000
 export BENTOML_DO_NOT_TRACK := True
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
-PACKAGES := editing model_store service export tests benchmarks clients/python/gradctrl_client clients/examples
+PACKAGES := editing model_store service export tests benchmarks clients/python/gradctrl_client clients/examples clients/generate_sdk.py clients/proto
 
 help: ## show the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -15,7 +15,7 @@ help: ## show the targets
 		{ echo "needs Python 3.11; set PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@echo "setting up .venv (once; downloads about 1 GB)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet -e '.[dev,demo-model]' -e clients/python
+	@$(BIN)/python -m pip install --quiet -e '.[dev,demo-model]' -e 'clients/python[grpc]'
 	@touch $@
 
 setup: .venv/installed ## create .venv and install everything
@@ -41,8 +41,23 @@ format: setup ## format and fix what can be fixed
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
+openapi: setup ## write clients/openapi.json
+	@$(BIN)/python -m service.openapi clients/openapi.json
+
+sdk: openapi ## write the generated Python and TypeScript clients (needs node and npm)
+	@$(BIN)/python clients/generate_sdk.py
+	@cd clients/typescript && npm ci --silent && npm run --silent generate
+
+proto: setup ## write the gRPC code of service and client from edit.proto, and lint it
+	@cd clients/proto && ../../$(BIN)/buf format -w && ../../$(BIN)/buf lint
+	@$(BIN)/python clients/proto/generate.py
+
+contract: setup ## schemathesis, at length, against a running service (PORT=3000)
+	@$(BIN)/st run http://127.0.0.1:$(PORT)/v1/openapi.json --checks all --max-examples 400
+
 bench: setup ## measured comparisons
 	@$(BIN)/python -m benchmarks.service
+	@$(BIN)/python -m benchmarks.transports
 	@$(BIN)/python -m benchmarks.near_boundary
 
-.PHONY: help setup demo serve test lint format bench
+.PHONY: help setup demo serve test lint format openapi sdk proto contract bench

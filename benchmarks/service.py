@@ -84,7 +84,7 @@ def measure(edits: int, log: Path) -> tuple[list[Figure], float]:
     figures = [
         timed("in-process loop", 1, edits, lambda seed: edit_seed(local, seed, planned, 1.0))
     ]
-    with service(log) as url, Client(url) as client:
+    with service(log) as (url, _), Client(url) as client:
 
         def call(seed: int) -> object:
             return client.edit("smile", "smiling", seed=seed, steps=STEPS)

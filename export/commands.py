@@ -405,7 +405,7 @@ def evaluate(
     add_help_option=False,
 )
 def serve(context: typer.Context) -> None:
-    """Serve models over REST (see: gradctrl serve --help)."""
+    """Serve models over REST and gRPC (see: gradctrl serve --help)."""
     os.execv(sys.executable, [sys.executable, "-m", "service", *context.args])
 
 

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from pydantic import ValidationError
 
 from model_store import ModelStoreError, models_to_serve
-from service.settings import ENV_PREFIX, describe_settings
+from service.settings import ENV_PREFIX, Settings, describe_settings
 
 ROOT = Path(__file__).resolve().parent.parent
 TARGET = "service.app:EditService"
@@ -21,16 +22,25 @@ def serve(
     models: Annotated[
         str, typer.Option(help="Comma-separated models; the first is the default. Empty: all.")
     ] = "",
+    grpc_port: Annotated[
+        int | None,
+        typer.Option(
+            help="Port of the gRPC API; 0: none. Default: GRADCTRL_GRPC_PORT, or 3001.",
+            min=0,
+            max=65535,
+        ),
+    ] = None,
 ) -> None:
-    """Serve models over REST."""
-    if models:
-        os.environ[f"{ENV_PREFIX}MODELS"] = models
+    """Serve models over REST and gRPC."""
+    _set("MODELS", models)
+    _set("GRPC_PORT", "" if grpc_port is None else str(grpc_port))
+    os.environ.setdefault(f"{ENV_PREFIX}GRPC_HOST", host)
     names = os.environ.get(f"{ENV_PREFIX}MODELS", "")
     try:
         served = models_to_serve(tuple(part.strip() for part in names.split(",") if part.strip()))
     except ModelStoreError as error:
         raise SystemExit(f"error: {error}") from error
-    _check_port(host, port)
+    _check_ports(host, port)
     # The exact versions, so that a model stored while the service runs does not split it.
     os.environ[f"{ENV_PREFIX}MODELS"] = ",".join(model.tag for model in served)
     os.environ["BENTOML_DO_NOT_TRACK"] = "True"
@@ -38,9 +48,31 @@ def serve(
     os.execv(sys.executable, [*command, "--host", host, "--port", str(port)])
 
 
+def _set(name: str, value: str) -> None:
+    if value:
+        os.environ[f"{ENV_PREFIX}{name}"] = value
+
+
+def _check_ports(host: str, port: int) -> None:
+    """Exit unless both APIs can listen: gRPC itself would share a port with another service."""
+    try:
+        config = Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "_".join(str(part) for part in first["loc"]).upper()
+        shown = f"{ENV_PREFIX}{name}: " if name else ""
+        raise SystemExit(f"error: {shown}{first['msg']}") from error
+    if config.grpc_port == port:
+        raise SystemExit(f"error: REST and gRPC cannot both listen on port {port}")
+    _check_port(host, port)
+    if config.grpc_port:
+        _check_port(config.grpc_host, config.grpc_port)
+
+
 def _check_port(host: str, port: int) -> None:
     try:
-        with socket.create_server((host, port)):
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        with socket.create_server((host, port), family=family):
             pass
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else str(error)

@@ -1,15 +1,17 @@
 """Results to answers: indices become names again. The way up of schema.py."""
 
-import base64
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from model_store import PlannedEdit
-from service.engine import Edited, Generated
+from service.engine import Frame, Generated, Walked
 from service.schema import (
     DirectionsAnswer,
     EditAnswer,
     EditBodyAnswer,
+    EditSummary,
     FrameAnswer,
     GenerateAnswer,
     LatentAnswer,
@@ -23,38 +25,58 @@ from service.specs import ServedCard, WalkSpec
 SERVICE_VERSION = "0.1.0"  # a Bento runs without the package's metadata; a test compares
 
 
-def edit_answer(
-    request_id: str, served: ServedCard, spec: WalkSpec, edited: Edited
-) -> EditBodyAnswer:
-    """The answer of /v1/edit."""
-    places = frame_places(edited)
-    return EditBodyAnswer(
+def frame_answers(served: ServedCard, walked: Walked, frames: Sequence[Frame]) -> list[FrameAnswer]:
+    """Rendered frames with their place in the walk and their scores."""
+    places = frame_places(walked.reports)
+    return [
+        FrameAnswer(
+            step=places[frame.index][1],
+            edit=places[frame.index][0],
+            image=frame.image,
+            scores=_scores(served, walked.probabilities[frame.index]),
+        )
+        for frame in frames
+    ]
+
+
+def edit_summary(
+    request_id: str,
+    served: ServedCard,
+    spec: WalkSpec,
+    walked: Walked,
+    timings_ms: dict[str, float],
+) -> EditSummary:
+    """All of an edit but its frames."""
+    return EditSummary(
         request_id=request_id,
         model=served.tag,
-        frames=[
-            FrameAnswer(
-                step=places[frame][1],
-                edit=places[frame][0],
-                image=_base64(image),
-                scores=_scores(served, edited.probabilities[frame]),
-            )
-            for frame, image in zip(edited.frames, edited.images, strict=True)
-        ],
-        latent=_latent(served, edited.latents[-1]),
-        edits=_edit_reports(served, spec, edited),
+        latent=_latent(served, walked.latents[-1]),
+        edits=_edit_reports(served, spec, walked.reports),
         receipt=Receipt(
             model_sha256=served.card.files["generator.safetensors"],
             seed=spec.seed,
             version=SERVICE_VERSION,
         ),
-        timings_ms={name: round(value, 3) for name, value in edited.timings_ms.items()},
+        timings_ms={name: round(value, 3) for name, value in timings_ms.items()},
     )
 
 
-def frame_places(edited: Edited) -> list[tuple[int, int]]:
+def whole_edit(summary: EditSummary, frames: Sequence[FrameAnswer]) -> EditBodyAnswer:
+    """The answer of /v1/edit from what a stream sends."""
+    fields = {name: getattr(summary, name) for name in EditSummary.model_fields}
+    return EditBodyAnswer.model_construct(**fields, frames=list(frames))
+
+
+def summary_of(answer: EditBodyAnswer) -> EditSummary:
+    """The answer without its frames."""
+    fields = {name: getattr(answer, name) for name in EditSummary.model_fields}
+    return EditSummary.model_construct(**fields)
+
+
+def frame_places(reports: Sequence[dict[str, Any]]) -> list[tuple[int, int]]:
     """(edit, step) of every frame of the walk; the first is (0, 0), unedited."""
     places = [(0, 0)]
-    for index, report in enumerate(edited.reports):
+    for index, report in enumerate(reports):
         places += [(index, step) for step in range(1, report["steps_taken"] + 1)]
     return places
 
@@ -63,7 +85,7 @@ def generate_answer(served: ServedCard, generated: Generated) -> GenerateAnswer:
     """The answer of /v1/generate."""
     return GenerateAnswer(
         model=served.tag,
-        images=[_base64(image) for image in generated.images],
+        images=generated.images,
         latents=[_latent(served, latent) for latent in generated.latents],
     )
 
@@ -90,9 +112,11 @@ def directions_answer(
     )
 
 
-def _edit_reports(served: ServedCard, spec: WalkSpec, edited: Edited) -> list[EditAnswer]:
+def _edit_reports(
+    served: ServedCard, spec: WalkSpec, reports: Sequence[dict[str, Any]]
+) -> list[EditAnswer]:
     answers = []
-    for edit, report in zip(spec.edits, edited.reports, strict=True):
+    for edit, report in zip(spec.edits, reports, strict=True):
         attribute = served.card.attributes[edit.attribute]
         answers.append(
             EditAnswer(
@@ -122,7 +146,3 @@ def _scores(served: ServedCard, probabilities: np.ndarray) -> Scores:  # [A, K]
 def _latent(served: ServedCard, latent: np.ndarray) -> LatentAnswer:  # [L, C]
     values = latent[0] if served.card.edit_space == "z" else latent
     return LatentAnswer(space=served.card.edit_space, values=values.tolist())
-
-
-def _base64(image: bytes) -> str:
-    return base64.b64encode(image).decode()

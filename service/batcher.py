@@ -6,7 +6,7 @@ in bursts (docs/decisions.md), hence this one.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -55,20 +55,29 @@ class Batcher(Generic[Item, Result]):
         self._executor = ThreadPoolExecutor(max_workers=1)
 
     async def submit(self, key: Hashable, item: Item, size: int = 1) -> Result:
-        """The result for one item; only items of equal key share a batch.
+        """The result for one item; see `submit_all`."""
+        (answer,) = self.submit_all(key, [(item, size)])
+        return await answer
 
-        Raises QueueFullError at once when the queue is full. A cancelled caller's item is dropped
-        if it has not started.
+    def submit_all(
+        self, key: Hashable, sized: Sequence[tuple[Item, int]]
+    ) -> list["asyncio.Future[Result]"]:
+        """The futures of items with their sizes; only items of equal key share a batch.
+
+        Raises QueueFullError at once when they do not all fit the queue. An item whose future is
+        cancelled is dropped if it has not started.
         """
-        if self._depth and self._depth + size > self._limits.max_queue:
+        total = sum(size for _, size in sized)
+        if self._depth and self._depth + total > self._limits.max_queue:
             raise QueueFullError(f"{self._depth} waiting, at most {self._limits.max_queue}")
         if self._worker is None:
             self._worker = asyncio.create_task(self._work())
-        answer: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-        self._queue.append(_Waiting(item, size, key, answer))
-        self._change_depth(size)
+        loop = asyncio.get_running_loop()
+        waiting = [_Waiting(item, size, key, loop.create_future()) for item, size in sized]
+        self._queue.extend(waiting)
+        self._change_depth(total)
         self._arrived.set()
-        return await answer
+        return [one.answer for one in waiting]
 
     async def _work(self) -> None:
         loop = asyncio.get_running_loop()

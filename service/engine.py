@@ -1,12 +1,13 @@
-"""One path for every transport: spec in, two awaits (walk, render), result out.
+"""One path for every transport: spec in, runner calls (walk, render), events or a result out.
 
-Knows nothing about HTTP or gRPC. Immutable after construction; a call keeps no state here.
+Knows nothing about HTTP or gRPC. A call keeps no state here. A call that ends early, by a deadline
+or because its caller went away, tells the runners to drop what is left of it.
 """
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import aclosing, contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
@@ -14,6 +15,8 @@ import numpy as np
 
 from model_store import Starts
 from service import metrics
+from service.admission import Gate
+from service.calls import Call
 from service.errors import ApiError, raise_refusal
 from service.images import Encoding
 from service.specs import ServedCard, WalkSpec
@@ -28,14 +31,26 @@ class Runner(Protocol):
 
 
 @dataclass(frozen=True)
-class Edited:
-    """The outcome of an edit."""
+class Walked:
+    """The walk of an edit."""
 
-    frames: list[int]  # indices of the walk's frames that were rendered
-    images: list[bytes]  # one per frame, or one animation
     latents: np.ndarray  # [F, L, C]
     probabilities: np.ndarray  # [F, A, K]
     reports: list[dict[str, Any]]  # one per edit
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One rendered frame; `index` is its place in the walk."""
+
+    index: int
+    image: bytes
+
+
+@dataclass(frozen=True)
+class Timings:
+    """The end of an edit, and what took how long."""
+
     timings_ms: dict[str, float]
 
 
@@ -47,6 +62,15 @@ class Generated:
     latents: np.ndarray  # [N, L, C]
 
 
+@dataclass(frozen=True)
+class _Deadline:
+    """A call with the time on this loop's clock when it must be answered."""
+
+    request_id: str
+    until: float
+    timeout_s: float
+
+
 class Engine:
     """Runs specs on the two runners within the limits of the settings."""
 
@@ -55,14 +79,50 @@ class Engine:
         served: Sequence[ServedCard],
         classifier: Runner,
         generator: Runner,
-        max_in_flight: int,
+        gate: Gate,
         timeout_s: float,
     ) -> None:
         self.served = tuple(served)
+        self.gate = gate
         self._classifier = classifier
         self._generator = generator
-        self._slots = asyncio.Semaphore(max_in_flight)
         self._timeout_s = timeout_s
+        self._telling: set[asyncio.Task[None]] = set()  # kept, or the loop forgets them
+
+    async def edit_frames(
+        self,
+        served: ServedCard,
+        spec: WalkSpec,
+        encoding: Encoding,
+        final_only: bool,
+        call: Call,
+        chunk: int | None = None,
+        animation: bool = False,
+    ) -> AsyncGenerator[Walked | Frame | Timings, None]:
+        """The walk, then frames as they are rendered, `chunk` in one call, then the timings.
+
+        Without `chunk` all frames are rendered in one call; an animation is a single frame.
+        """
+        with self._counted(served, spec) as reports, self.gate.admitted():
+            deadline = self._deadline(call)
+            started = time.perf_counter()
+            walked = await self._walk(served, spec, deadline)
+            reports += walked.reports
+            yield walked
+            walk_s = time.perf_counter() - started
+            render_s = 0.0
+            indices = self._indices(walked, final_only)
+            for some in _chunks(indices, None if animation else chunk):
+                began = time.perf_counter()
+                images = await self._render(
+                    served, walked, some, len(indices), encoding, animation, deadline
+                )
+                render_s += time.perf_counter() - began
+                for index, image in zip(some, images, strict=False):
+                    yield Frame(index, image)
+            metrics.RENDER_SECONDS.labels(served.card.name).observe(render_s)
+            total_s = time.perf_counter() - started
+            yield Timings(_milliseconds(trajectory=walk_s, render=render_s, total=total_s))
 
     async def edit(
         self,
@@ -70,22 +130,17 @@ class Engine:
         spec: WalkSpec,
         encoding: Encoding,
         final_only: bool,
+        call: Call,
         animation: bool = False,
-    ) -> Edited:
-        """Walk, then render all frames or the last one."""
-        name = served.card.name
-        with metrics.EDIT_SECONDS.labels(name).time():
-            try:
-                async with self._admitted():
-                    edited = await self._edit(name, spec, encoding, final_only, animation)
-            except ApiError as error:
-                self._count(served, spec, [error.code] * len(spec.edits))
-                raise
-        outcomes = ["reached" if r["reached"] else "not_reached" for r in edited.reports]
-        self._count(served, spec, outcomes)
-        return edited
+    ) -> list[Walked | Frame | Timings]:
+        """All events of an edit, rendered in one call."""
+        events = self.edit_frames(served, spec, encoding, final_only, call, None, animation)
+        async with aclosing(events):
+            return [event async for event in events]
 
-    async def generate(self, served: ServedCard, starts: Starts, encoding: Encoding) -> Generated:
+    async def generate(
+        self, served: ServedCard, starts: Starts, encoding: Encoding, call: Call
+    ) -> Generated:
         """Images of seeds, or of latents."""
         payload = {
             "tag": served.tag,
@@ -93,63 +148,117 @@ class Engine:
             "encoding": asdict(encoding),
             "animation": False,
         }
-        async with self._admitted():
-            answer = raise_refusal(await self._generator.generate(payload))
+        with self.gate.admitted():
+            answer = await self._ask(self._generator.generate, payload, self._deadline(call))
         return Generated(answer["images"], answer["latents"])
 
-    async def score(self, served: ServedCard, starts: Starts) -> np.ndarray:
+    async def score(self, served: ServedCard, starts: Starts, call: Call) -> np.ndarray:
         """Probabilities [N, A, K] of latents of the edit space."""
         payload = {"tag": served.tag, "latents": starts.latents}
-        async with self._admitted():
-            answer = await self._classifier.score(payload)
-        return raise_refusal(answer)["probabilities"]
+        with self.gate.admitted():
+            answer = await self._ask(self._classifier.score, payload, self._deadline(call))
+        return answer["probabilities"]
 
-    async def direction(self, spec: WalkSpec) -> dict[str, Any]:
+    async def direction(self, spec: WalkSpec, call: Call) -> dict[str, Any]:
         """Unit direction [C] of the spec's only edit and what was masked."""
-        async with self._admitted():
-            return raise_refusal(await self._classifier.direction(spec.as_payload()))
+        payload = {"spec": spec.as_payload()}
+        with self.gate.admitted():
+            return await self._ask(self._classifier.direction, payload, self._deadline(call))
 
-    async def _edit(
-        self, name: str, spec: WalkSpec, encoding: Encoding, final_only: bool, animation: bool
-    ) -> Edited:
-        started = time.perf_counter()
-        with metrics.TRAJECTORY_SECONDS.labels(name).time():
-            path = raise_refusal(await self._classifier.walk(spec.as_payload()))
-        walked = time.perf_counter()
-        latents = path["latents"]
-        frames = [len(latents) - 1] if final_only else list(range(len(latents)))
+    async def hold_runners(self, holder: str, seconds: float) -> None:
+        """Have both runners work through a SIGTERM; 0 seconds let go of them."""
+        payload = {"holder": holder, "seconds": seconds}
+        runners = (self._classifier, self._generator)
+        await asyncio.gather(*(runner.hold(payload) for runner in runners))
+
+    async def _walk(self, served: ServedCard, spec: WalkSpec, deadline: _Deadline) -> Walked:
+        payload = {"spec": spec.as_payload()}
+        with metrics.TRAJECTORY_SECONDS.labels(served.card.name).time():
+            path = await self._ask(self._classifier.walk, payload, deadline)
+        return Walked(path["latents"], path["probabilities"], path["edits"])
+
+    async def _render(
+        self,
+        served: ServedCard,
+        walked: Walked,
+        indices: Sequence[int],
+        num_frames: int,
+        encoding: Encoding,
+        animation: bool,
+        deadline: _Deadline,
+    ) -> list[bytes]:
         payload = {
-            "tag": spec.tag,
-            "latents": latents[frames],
+            "tag": served.tag,
+            "latents": walked.latents[indices],
+            "num_frames": num_frames,  # of the whole edit: its batches do not depend on chunks
             "encoding": asdict(encoding),
             "animation": animation,
         }
-        with metrics.RENDER_SECONDS.labels(name).time():
-            rendered = raise_refusal(await self._generator.render(payload))
-        ended = time.perf_counter()
-        timings = {
-            "trajectory": (walked - started) * 1000,
-            "render": (ended - walked) * 1000,
-            "total": (ended - started) * 1000,
-        }
-        return Edited(
-            frames, rendered["images"], latents, path["probabilities"], path["edits"], timings
-        )
+        return (await self._ask(self._generator.render, payload, deadline))["images"]
 
-    @asynccontextmanager
-    async def _admitted(self) -> AsyncIterator[None]:
-        """A slot and a deadline for one request, or an ApiError at once."""
-        if self._slots.locked():
-            raise ApiError("overloaded", "too many requests in flight; try again")
-        async with self._slots:
-            try:
-                async with asyncio.timeout(self._timeout_s):
-                    yield
-            except TimeoutError as error:
-                message = f"not done within {self._timeout_s:g} s"
-                raise ApiError("deadline_exceeded", message) from error
+    async def _ask(
+        self, method: Any, payload: dict[str, Any], deadline: _Deadline
+    ) -> dict[str, Any]:
+        """A runner's answer in time; when the call ends early, the runners are told."""
+        left = deadline.until - asyncio.get_running_loop().time()
+        payload = {**payload, "request_id": deadline.request_id, "budget_s": max(left, 0.0)}
+        try:
+            async with asyncio.timeout_at(deadline.until):
+                return raise_refusal(await method(payload))
+        except TimeoutError as error:
+            self._tell_runners(deadline.request_id)
+            message = f"not done within {deadline.timeout_s:g} s"
+            raise ApiError("deadline_exceeded", message) from error
+        except asyncio.CancelledError:
+            self._tell_runners(deadline.request_id)
+            raise
 
-    def _count(self, served: ServedCard, spec: WalkSpec, outcomes: Sequence[str]) -> None:
-        for edit, outcome in zip(spec.edits, outcomes, strict=True):
-            attribute = served.attribute_names[edit.attribute]
-            metrics.EDITS.labels(served.card.name, attribute, METHOD, outcome).inc()
+    def _tell_runners(self, request_id: str) -> None:
+        for runner in (self._classifier, self._generator):
+            task = asyncio.create_task(_cancel(runner, request_id))
+            self._telling.add(task)
+            task.add_done_callback(self._telling.discard)
+
+    def _deadline(self, call: Call) -> _Deadline:
+        timeout_s = self._timeout_s if call.ceiling_s is None else call.ceiling_s
+        if call.timeout_s is not None:
+            timeout_s = min(timeout_s, call.timeout_s)
+        return _Deadline(call.request_id, asyncio.get_running_loop().time() + timeout_s, timeout_s)
+
+    def _indices(self, walked: Walked, final_only: bool) -> list[int]:
+        frames = len(walked.latents)
+        return [frames - 1] if final_only else list(range(frames))
+
+    @contextmanager
+    def _counted(self, served: ServedCard, spec: WalkSpec) -> Iterator[list[dict[str, Any]]]:
+        """Time an edit and count its outcomes by the reports that are put into the list."""
+        reports: list[dict[str, Any]] = []
+        outcomes = ["cancelled"] * len(spec.edits)
+        try:
+            with metrics.EDIT_SECONDS.labels(served.card.name).time():
+                yield reports
+            outcomes = ["reached" if one["reached"] else "not_reached" for one in reports]
+        except ApiError as error:
+            outcomes = [error.code] * len(spec.edits)
+            raise
+        finally:
+            for edit, outcome in zip(spec.edits, outcomes, strict=True):
+                attribute = served.attribute_names[edit.attribute]
+                metrics.EDITS.labels(served.card.name, attribute, METHOD, outcome).inc()
+
+
+async def _cancel(runner: Runner, request_id: str) -> None:
+    """Best effort: a runner that cannot be reached has nothing to drop."""
+    try:
+        await runner.cancel({"request_id": request_id})
+    except Exception:
+        return
+
+
+def _chunks(indices: Sequence[int], size: int | None) -> list[Sequence[int]]:
+    step = size or len(indices)
+    return [indices[i : i + step] for i in range(0, len(indices), step)]
+
+
+def _milliseconds(**seconds: float) -> dict[str, float]:
+    return {name: value * 1000 for name, value in seconds.items()}

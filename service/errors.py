@@ -77,6 +77,11 @@ class ApiError(Exception):
         if code in ("overloaded", "too_many_requests"):
             self.headers["Retry-After"] = str(RETRY_AFTER_S)
 
+    def within(self, prefix: str) -> "ApiError":
+        """The same refusal of a field that lies deeper in a request."""
+        field = None if self.field is None else f"{prefix}{self.field}"
+        return ApiError(self.code, self.message, field, self.allowed, self.status, self.headers)
+
     def body(self) -> dict[str, Any]:
         """The JSON of design.md; `field` and `allowed` only where they say something."""
         error: dict[str, Any] = {"code": self.code, "message": self.message}

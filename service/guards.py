@@ -2,12 +2,11 @@
 
 import json
 import logging
-import re
 from collections.abc import MutableMapping
 from http import HTTPStatus
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
@@ -15,6 +14,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service import metrics
 from service.errors import ApiError
+from service.http_calls import GoneError
+from service.job_schema import JOB_KINDS
+from service.validation import violation
+
+CLIENT_GONE = 499  # as nginx logs it
 
 logger = logging.getLogger("gradctrl.service")
 
@@ -73,12 +77,20 @@ def install_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(ApiError, _on_api_error)
     app.add_exception_handler(RequestValidationError, _on_validation_error)
     app.add_exception_handler(HTTPException, _on_http_error)
+    app.add_exception_handler(GoneError, _on_gone)
     app.add_exception_handler(Exception, _on_unexpected)
 
 
 def _answer(error: ApiError) -> JSONResponse:
     metrics.REJECTED.labels(error.code).inc()
-    return JSONResponse(error.body(), status_code=error.status, headers=error.headers)
+    return _Ascii(error.body(), status_code=error.status, headers=error.headers)
+
+
+class _Ascii(JSONResponse):
+    """JSON in ASCII: an error may quote half a surrogate pair, which has no UTF-8."""
+
+    def render(self, content: Any) -> bytes:
+        return json.dumps(content, separators=(",", ":")).encode()
 
 
 async def _on_api_error(request: Request, error: Exception) -> JSONResponse:
@@ -88,8 +100,7 @@ async def _on_api_error(request: Request, error: Exception) -> JSONResponse:
 
 async def _on_validation_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    first = error.errors()[0]
-    return _answer(ApiError("bad_request", _message(first), _field(first["loc"]), _allowed(first)))
+    return _answer(violation(error.errors(), skipped=1, tags=JOB_KINDS))
 
 
 async def _on_http_error(request: Request, error: Exception) -> JSONResponse:
@@ -99,31 +110,10 @@ async def _on_http_error(request: Request, error: Exception) -> JSONResponse:
     return _answer(ApiError("bad_request", str(error.detail), status=status, headers=headers))
 
 
+async def _on_gone(request: Request, error: Exception) -> Response:
+    return Response(status_code=CLIENT_GONE)  # read by nobody
+
+
 async def _on_unexpected(request: Request, error: Exception) -> JSONResponse:
     logger.error("request failed", exc_info=error)
     return _answer(ApiError("internal", "the service failed on this request; see its log"))
-
-
-def _field(location: tuple[int | str, ...]) -> str:
-    """("body", "edits", 0, "steps") as edits[0].steps."""
-    field = ""
-    for part in location[1:]:
-        field += f"[{part}]" if isinstance(part, int) else f".{part}"
-    return field.lstrip(".") or "body"
-
-
-def _message(error: MutableMapping[str, Any]) -> str:
-    if error["type"] == "json_invalid":
-        return f"the body is not JSON: {error.get('ctx', {}).get('error', '')}"
-    given = json.dumps(error.get("input"), default=str)
-    shown = given if len(given) <= 80 else f"{given[:77]}..."
-    return f"{error['msg']}; got {shown}"
-
-
-def _allowed(error: MutableMapping[str, Any]) -> list[Any] | None:
-    """Bounds or literals of a pydantic error, where it has them."""
-    context = error.get("ctx", {})
-    if "expected" in context:
-        return re.findall(r"'([^']*)'", str(context["expected"])) or None
-    bounds = {"ge", "gt", "le", "lt", "min_length", "max_length"} & context.keys()
-    return [f"{name} {context[name]}" for name in sorted(bounds)] or None

@@ -16,7 +16,7 @@ MEDIA_TYPES: dict[str, str] = {
     "gif": "image/gif",
 }
 PNG_LEVEL = 1  # level 6 costs more time than it saves bytes on 64 px faces
-FRAME_MS = 120
+FRAME_MS = 120  # of an animation, unless the request says otherwise
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class Encoding:
     format: ImageFormat
     quality: int  # 1..100, JPEG and WebP
     size: int | None  # pixels of the longer side; None keeps the model's
+    frame_ms: int = FRAME_MS  # time of one frame of an animation
 
 
 def encode(pixels: np.ndarray, encoding: Encoding) -> bytes:
@@ -50,7 +51,7 @@ def encode_animation(frames: Sequence[np.ndarray], encoding: Encoding) -> bytes:
         encoding.format.upper(),
         save_all=True,
         append_images=images[1:],
-        duration=FRAME_MS,
+        duration=encoding.frame_ms,
         loop=0,
         **({"quality": encoding.quality} if encoding.format == "webp" else {}),
     )

@@ -46,3 +46,18 @@ MODEL_INFO = Gauge(
     multiprocess_mode="livemax",
 )
 REJECTED = Counter("gradctrl_rejected_total", "Requests refused, by error code", ["code"])
+CANCELLED = Counter(
+    "gradctrl_cancelled_total",
+    "Calls that a runner dropped: their request was cancelled, or its deadline passed",
+    ["runner", "reason"],
+)
+CACHE = Counter("gradctrl_cache_total", "Deterministic requests looked up, hit or miss", ["result"])
+CACHE_BYTES = Gauge("gradctrl_cache_bytes", "Bytes of kept answers", multiprocess_mode="livesum")
+JOBS = Counter("gradctrl_jobs_total", "Jobs by kind and how they ended", ["kind", "state"])
+JOBS_QUEUED = Gauge(
+    "gradctrl_jobs_queued", "Jobs that wait for a worker", multiprocess_mode="livesum"
+)
+RPCS = Counter("gradctrl_rpcs_total", "gRPC calls by method and status", ["method", "status"])
+RPC_SECONDS = Histogram(
+    "gradctrl_rpc_seconds", "Whole gRPC call, seconds", ["method"], buckets=_SECONDS
+)

@@ -16,19 +16,26 @@ class LoadedGenerator:
 
     generator: Generator
     device: torch.device
-    max_batch_size: int
 
 
-def synthesise(loaded: LoadedGenerator, requests: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """Pixels uint8 [F, H, W, 3] for each request's latents [F, L, C], rendered as one batch."""
-    together = torch.from_numpy(np.concatenate(requests))
+def synthesise(
+    loaded: LoadedGenerator, pieces: Sequence[np.ndarray], batch_size: int
+) -> list[np.ndarray]:
+    """Pixels uint8 [F, H, W, 3] for each piece's latents [F, L, C].
+
+    Every synthesis gets exactly `batch_size` frames, filled up with copies: another size may
+    change the last bit of a pixel, so that equal requests would differ with the load.
+    """
+    together = np.concatenate(pieces)
+    frames = len(together)
+    filled = np.concatenate([together, together[:1].repeat(-frames % batch_size, axis=0)])
     with torch.inference_mode():
         chunks = [
             to_pixels(loaded.generator.synthesis(chunk.to(loaded.device)))
-            for chunk in together.split(loaded.max_batch_size)
+            for chunk in torch.from_numpy(filled).split(batch_size)
         ]
-    bounds = np.cumsum([len(latents) for latents in requests])[:-1]
-    return np.split(np.concatenate(chunks), bounds)
+    bounds = np.cumsum([len(latents) for latents in pieces])[:-1]
+    return np.split(np.concatenate(chunks)[:frames], bounds)
 
 
 def latents_of(loaded: LoadedGenerator, starts: Starts) -> np.ndarray:  # [N, L, C]

@@ -1,55 +1,74 @@
 """The REST API: parse, call, answer. Knows nothing about tensors or processes."""
 
-import uuid
+from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import Depends, FastAPI, Request, Response
+from fastapi import FastAPI, Query, Request, Response
 from fastapi.middleware.cors import CORSMiddleware
 
-from service import answers, specs
-from service.engine import Engine
+from service import http_calls, streaming
 from service.errors import ApiError
 from service.guards import BodyLimit, install_error_handlers
+from service.http_calls import (
+    HandlersOf,
+    KnownTag,
+    PlainCall,
+    RetryableCall,
+    entity_tag,
+    is_known,
+    json_answer,
+    not_modified,
+    while_connected,
+)
+from service.idempotency import FIELD
 from service.images import MEDIA_TYPES
+from service.job_schema import JobAnswer, JobBody
+from service.jobs import Jobs
 from service.schema import (
     DirectionsAnswer,
     DirectionsBody,
     EditBody,
     EditBodyAnswer,
     EditImageBody,
-    EditRequest,
     ErrorAnswer,
     GenerateAnswer,
     GenerateBody,
     ModelsAnswer,
     ScoreAnswer,
     ScoreBody,
-    ServedModel,
 )
 from service.settings import Settings
 
-_ERRORS: dict[int | str, dict[str, Any]] = {
-    status: {"model": ErrorAnswer} for status in ("4XX", "5XX")
-}
-_IMAGES: dict[int | str, dict[str, Any]] = {
+Responses = dict[int | str, dict[str, Any]]
+
+_ERRORS: Responses = {status: {"model": ErrorAnswer} for status in ("4XX", "5XX")}
+_TAGGED: Responses = {304: {"description": "the answer of the If-None-Match still holds"}}
+_BINARY = {"schema": {"type": "string", "format": "binary"}}
+_IMAGES: Responses = {200: {"content": {media: _BINARY for media in MEDIA_TYPES.values()}}}
+_EVENTS: Responses = {
     200: {
-        "content": {
-            media: {"schema": {"type": "string", "format": "binary"}}
-            for media in MEDIA_TYPES.values()
+        "description": "`frame` events with a FrameAnswer, one `summary` with an EditSummary; "
+        "or an `error` with an ErrorAnswer",
+        "content": {streaming.MEDIA_TYPE: {"schema": streaming.EVENT_SCHEMA}},
+    }
+}
+_LINKS: Responses = {
+    202: {
+        "links": {
+            name: {"operationId": operation, "parameters": {"id": "$response.body#/job_id"}}
+            for name, operation in (
+                ("status", "job"),
+                ("cancel", "cancel_job"),
+            )
         }
     }
 }
-
-
-def _engine(request: Request) -> Engine:
-    return request.app.state.engine
-
-
-EngineOf = Annotated[Engine, Depends(_engine)]
+METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
+JobId = Annotated[str, Query(description="job_id of the submit")]
 
 
 def build_rest(config: Settings) -> FastAPI:
-    """The application; its engine is set on `app.state.engine` when the runners are known."""
+    """The application; `app.state` gets its handlers and jobs when the runners are known."""
     app = FastAPI(
         title="GradCtrl",
         version="1",
@@ -57,88 +76,155 @@ def build_rest(config: Settings) -> FastAPI:
         docs_url="/v1/docs",
         redoc_url=None,
         responses=_ERRORS,
+        generate_unique_id_function=lambda route: route.name,
     )
+    app.state.config = config
     app.add_middleware(BodyLimit, max_bytes=config.max_upload_bytes)
     if config.cors_origins:
         app.add_middleware(
-            CORSMiddleware, allow_origins=list(config.cors_origins), allow_methods=["GET", "POST"]
+            CORSMiddleware,
+            allow_origins=list(config.cors_origins),
+            allow_methods=["GET", "POST", "DELETE"],
+            allow_headers=[FIELD, "If-None-Match"],
+            expose_headers=["ETag", "Retry-After", http_calls.REQUEST_ID],
         )
     install_error_handlers(app)
     app.get("/v1/models")(models)
-    app.post("/v1/edit")(edit)
-    app.post("/v1/edit/image", response_class=Response, responses=_IMAGES)(edit_image)
-    app.post("/v1/generate")(generate)
-    app.post("/v1/score")(score)
-    app.post("/v1/directions")(directions)
-    app.add_route("/{path:path}", _not_found, include_in_schema=False)
+    app.post("/v1/edit", response_model=EditBodyAnswer, responses=_TAGGED)(edit)
+    app.post("/v1/edit/stream", response_class=Response, responses=_EVENTS)(edit_stream)
+    app.post("/v1/edit/image", response_class=Response, responses=_IMAGES | _TAGGED)(edit_image)
+    app.post("/v1/generate", response_model=GenerateAnswer, responses=_TAGGED)(generate)
+    app.post("/v1/score", response_model=ScoreAnswer, responses=_TAGGED)(score)
+    app.post("/v1/directions", response_model=DirectionsAnswer, responses=_TAGGED)(directions)
+    app.post("/v1/jobs", response_model=JobAnswer, status_code=202, responses=_LINKS)(submit_job)
+    app.get("/v1/jobs", response_model=JobAnswer)(job)
+    app.delete("/v1/jobs", response_model=JobAnswer)(cancel_job)
+    app.add_route("/{path:path}", _no_endpoint, METHODS, include_in_schema=False)
     return app
 
 
-async def models(engine: EngineOf) -> ModelsAnswer:
+async def models(handlers: HandlersOf) -> ModelsAnswer:
     """The served model cards."""
-    return ModelsAnswer(
-        models=[
-            ServedModel(**served.card.model_dump(), tag=served.tag, default=index == 0)
-            for index, served in enumerate(engine.served)
-        ]
-    )
+    return handlers.models()
 
 
-async def edit(body: EditBody, engine: EngineOf) -> EditBodyAnswer:
+async def edit(
+    body: EditBody,
+    handlers: HandlersOf,
+    call: RetryableCall,
+    request: Request,
+    known: KnownTag = None,
+) -> Response:
     """Edit a latent along attribute directions; answers frames and scores."""
-    served = specs.choose_model(engine.served, body.model)
-    spec = specs.walk_spec(served, body)
-    edited = await engine.edit(
-        served, spec, specs.encoding(body.output), final_only=body.frames == "final"
-    )
-    return answers.edit_answer(uuid.uuid4().hex, served, spec, edited)
+    tag = entity_tag(handlers.name_of("edit", body), weak=True)
+    if is_known(known, tag):
+        return not_modified(call, tag)
+    answer = await while_connected(request, handlers.edit(body, call))
+    return json_answer(answer, answer.request_id, tag)
 
 
-async def edit_image(body: EditImageBody, engine: EngineOf) -> Response:
+async def edit_stream(
+    body: EditBody, handlers: HandlersOf, call: PlainCall, request: Request
+) -> Response:
+    """The frames of an edit as server-sent events, each as soon as it is rendered."""
+    events = handlers.edit_stream(body, call)
+    first = await while_connected(request, anext(events))
+    longest_s = request.app.state.config.timeout_s + streaming.GRACE_S
+    return streaming.EventStream(first, events, call.request_id, longest_s)
+
+
+async def edit_image(
+    body: EditImageBody,
+    handlers: HandlersOf,
+    call: RetryableCall,
+    request: Request,
+    known: KnownTag = None,
+) -> Response:
     """The final image itself, or all frames as one animation."""
-    served = specs.choose_model(engine.served, body.model)
-    spec = specs.walk_spec(served, body)
-    encoding = specs.encoding(body.output, body.animation)
-    edited = await engine.edit(
-        served,
-        spec,
-        encoding,
-        final_only=not body.animation,
-        animation=body.animation,
+    tag = entity_tag(handlers.name_of("edit_image", body))
+    if is_known(known, tag):
+        return not_modified(call, tag)
+    answer = await while_connected(request, handlers.edit_image(body, call))
+    return Response(
+        answer.image,
+        media_type=answer.media_type,
+        headers=http_calls.headers(call.request_id, tag),
     )
-    return Response(edited.images[0], media_type=MEDIA_TYPES[encoding.format])
 
 
-async def generate(body: GenerateBody, engine: EngineOf) -> GenerateAnswer:
+async def generate(
+    body: GenerateBody,
+    handlers: HandlersOf,
+    call: RetryableCall,
+    request: Request,
+    known: KnownTag = None,
+) -> Response:
     """Images and latents of seeds, or images of latents."""
-    served = specs.choose_model(engine.served, body.model)
-    starts = specs.generate_starts(served, body)
-    generated = await engine.generate(served, starts, specs.encoding(body.output))
-    return answers.generate_answer(served, generated)
+    tag = entity_tag(handlers.name_of("generate", body))
+    if is_known(known, tag):
+        return not_modified(call, tag)
+    answer = await while_connected(request, handlers.generate(body, call))
+    return json_answer(answer, call.request_id, tag)
 
 
-async def score(body: ScoreBody, engine: EngineOf) -> ScoreAnswer:
+async def score(
+    body: ScoreBody,
+    handlers: HandlersOf,
+    call: PlainCall,
+    request: Request,
+    known: KnownTag = None,
+) -> Response:
     """Class probabilities of latents, per attribute."""
-    served = specs.choose_model(engine.served, body.model)
-    specs.expect_attributes(served)
-    latents = {f"latents[{index}]": values for index, values in enumerate(body.latents)}
-    starts = specs.latent_starts(served, latents)
-    return answers.score_answer(served, await engine.score(served, starts))
+    tag = entity_tag(handlers.name_of("score", body))
+    if is_known(known, tag):
+        return not_modified(call, tag)
+    answer = await while_connected(request, handlers.score(body, call))
+    return json_answer(answer, call.request_id, tag)
 
 
-async def directions(body: DirectionsBody, engine: EngineOf) -> DirectionsAnswer:
+async def directions(
+    body: DirectionsBody,
+    handlers: HandlersOf,
+    call: PlainCall,
+    request: Request,
+    known: KnownTag = None,
+) -> Response:
     """The unit direction at a latent, and what was masked."""
-    served = specs.choose_model(engine.served, body.model)
-    edit_request = EditRequest(
-        attribute=body.attribute,
-        target=body.target,
-        steps=1,
-        exclude=body.exclude,
-        layers=body.layers,
-    )
-    spec = specs.direction_spec(served, body.latent, edit_request)
-    return answers.directions_answer(served, spec, await engine.direction(spec))
+    tag = entity_tag(handlers.name_of("directions", body))
+    if is_known(known, tag):
+        return not_modified(call, tag)
+    answer = await while_connected(request, handlers.directions(body, call))
+    return json_answer(answer, call.request_id, tag)
 
 
-async def _not_found(request: Request) -> Response:
-    raise ApiError("bad_request", f"no such path: {request.url.path}", status=404)
+async def submit_job(body: JobBody, call: RetryableCall, request: Request) -> Response:
+    """Have a request worked on; answers at once with its job_id."""
+    answer = _jobs(request).submit(body, call.idempotency_key)
+    return json_answer(answer, call.request_id, status=202)
+
+
+async def job(id: JobId, call: PlainCall, request: Request) -> Response:
+    """Where a job stands, and its result."""
+    return json_answer(_jobs(request).status(id), call.request_id)
+
+
+async def cancel_job(id: JobId, call: PlainCall, request: Request) -> Response:
+    """Stop a job; its work in the runners stops too."""
+    return json_answer(_jobs(request).cancel(id), call.request_id)
+
+
+def _jobs(request: Request) -> Jobs:
+    return request.app.state.jobs
+
+
+async def _no_endpoint(request: Request) -> Response:
+    """Refuse a path that is none, or a method that the path has not."""
+    path, routes = request.url.path, request.app.routes
+    methods = {name for one in routes if one.path == path for name in one.methods or ()}
+    if methods:
+        message = f"{path} takes {', '.join(sorted(methods))}, not {request.method}"
+        allow = {"Allow": ", ".join(sorted(methods))}
+        raise ApiError(
+            "bad_request", message, "method", sorted(methods), HTTPStatus.METHOD_NOT_ALLOWED, allow
+        )
+    raise ApiError("bad_request", f"no such path: {path}", status=HTTPStatus.NOT_FOUND)

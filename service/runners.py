@@ -5,9 +5,9 @@ errors cross as values, because BentoML loses the class of an exception.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Hashable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import Any
 
 import bentoml
 import numpy as np
@@ -15,10 +15,11 @@ import torch
 
 from model_store import Starts, StoredModel, find_model, models_to_serve
 from service import metrics
-from service.batcher import Batcher, BatchLimits, QueueFullError
-from service.errors import Refusal
+from service.batcher import Batcher, BatchLimits
+from service.cancelling import Calls
+from service.draining import Holds
 from service.images import Encoding
-from service.processes import choose_device, settle_garbage_collector
+from service.processes import batch_size_of, choose_device, settle_garbage_collector
 from service.rendering import LoadedGenerator, compress, latents_of, synthesise
 from service.settings import Settings, settings
 from service.specs import WalkSpec
@@ -32,23 +33,9 @@ LOGGING = {"access": {"enabled": False}}
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 _ENCODERS = 2
 
-Answer = TypeVar("Answer")
 
-
-def _limits(config: Settings) -> BatchLimits:
-    return BatchLimits(config.max_batch_size, config.max_batch_wait_ms / 1000, config.max_queue)
-
-
-async def _counted(runner: str, call: Callable[[], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
-    """The answer of a call, counted in flight; a full queue becomes a refusal."""
-    in_flight = metrics.IN_FLIGHT.labels(runner)
-    in_flight.inc()
-    try:
-        return await call()
-    except QueueFullError as error:
-        return Refusal("overloaded", f"{runner} has no room: {error}").as_payload()
-    finally:
-        in_flight.dec()
+def _limits(config: Settings, batch_size: int) -> BatchLimits:
+    return BatchLimits(batch_size, config.max_batch_wait_ms / 1000, config.max_queue)
 
 
 def _describe(model: StoredModel, device: torch.device) -> None:
@@ -72,38 +59,66 @@ class ClassifierRunner:
     def __init__(self) -> None:
         config = settings()
         self._device = choose_device(config)
+        self._batch_size = batch_size_of(config, self._device)
         if self._device.type == "cpu":
             torch.set_num_threads(1)  # walks are small; the cores belong to the synthesis
+            self._batch_size = 1  # a filled batch costs a lone edit more than it saves the others
+        self._calls = Calls(self.name)
+        self._holds = Holds(lambda: self._calls.is_idle, config.drain_s)
         self._loaded: dict[str, LoadedHeads] = {}
         for model in models_to_serve(config.models):
             self._load(model)
         depth = metrics.QUEUE_DEPTH.labels(self.name)
         self._batcher: Batcher[WalkSpec, dict[str, Any]] = Batcher(
-            self._walk_batch, _limits(config), depth.set
+            self._walk_batch, _limits(config, self._batch_size), depth.set
         )
         settle_garbage_collector()
+
+    @bentoml.on_startup
+    def hold_up_on_sigterm(self) -> None:
+        """Work on while an API has accepted requests."""
+        self._holds.watch_sigterm()
 
     @bentoml.api
     async def walk(self, payload: Any) -> Any:
         """Latents, probabilities and reports of one walk."""
-        spec = WalkSpec.from_payload(payload)
-        return await _counted(self.name, lambda: self._batcher.submit(spec.tag, spec))
+        spec = WalkSpec.from_payload(payload["spec"])
+        return await self._calls.run(payload, lambda: self._batcher.submit(spec.tag, spec))
 
     @bentoml.api
     async def score(self, payload: Any) -> Any:
         """Probabilities [N, A, K] of latents [N, L, C]."""
-        found = await asyncio.to_thread(score_all, self._get(payload["tag"]), payload["latents"])
-        return {"probabilities": found}
+        return await self._calls.run(payload, lambda: self._score(payload))
 
     @bentoml.api
     async def direction(self, payload: Any) -> Any:
         """The first direction of a one-edit walk."""
-        spec = WalkSpec.from_payload(payload)
-        return await asyncio.to_thread(find_direction, self._get(spec.tag), spec)
+        spec = WalkSpec.from_payload(payload["spec"])
+        loaded = self._get(spec.tag)
+        return await self._calls.run(
+            payload, lambda: asyncio.to_thread(find_direction, loaded, spec)
+        )
+
+    @bentoml.api
+    async def cancel(self, payload: Any) -> Any:
+        """Drop what is left of a request."""
+        self._calls.cancel(payload["request_id"])
+        return {}
+
+    @bentoml.api
+    async def hold(self, payload: Any) -> Any:
+        """Keep working through a SIGTERM until the holder lets go."""
+        self._holds.hold(payload["holder"], payload["seconds"])
+        return {}
+
+    async def _score(self, payload: dict[str, Any]) -> dict[str, Any]:
+        loaded = self._get(payload["tag"])
+        return {"probabilities": await asyncio.to_thread(score_all, loaded, payload["latents"])}
 
     def _walk_batch(self, tag: Hashable, specs: list[WalkSpec]) -> list[dict[str, Any]]:
+        filling = [specs[0]] * (self._batch_size - len(specs))
         with torch.inference_mode():
-            return walk_all(self._get(str(tag)), specs)
+            return walk_all(self._get(str(tag)), [*specs, *filling])[: len(specs)]
 
     def _get(self, tag: str) -> LoadedHeads:
         """A loaded model; the API may have started on a newer version than this process."""
@@ -135,26 +150,45 @@ class GeneratorRunner:
         config = settings()
         self._device = choose_device(config)
         self._dtype = _DTYPES[config.dtype]
-        self._max_batch_size = config.max_batch_size
+        self._batch_size = batch_size_of(config, self._device)
+        self._calls = Calls(self.name)
+        self._holds = Holds(lambda: self._calls.is_idle, config.drain_s)
         self._encoders = ThreadPoolExecutor(max_workers=_ENCODERS)
         self._loaded: dict[str, LoadedGenerator] = {}
         for model in models_to_serve(config.models):
             self._load(model)
         depth = metrics.QUEUE_DEPTH.labels(self.name)
         self._batcher: Batcher[np.ndarray, np.ndarray] = Batcher(
-            self._render_batch, _limits(config), depth.set
+            self._render_batch, _limits(config, self._batch_size), depth.set
         )
         settle_garbage_collector()
+
+    @bentoml.on_startup
+    def hold_up_on_sigterm(self) -> None:
+        """Work on while an API has accepted requests."""
+        self._holds.watch_sigterm()
 
     @bentoml.api
     async def render(self, payload: Any) -> Any:
         """Compressed frames of latents [F, L, C]."""
-        return await _counted(self.name, lambda: self._render(payload, payload["latents"]))
+        return await self._calls.run(payload, lambda: self._render(payload, payload["latents"]))
 
     @bentoml.api
     async def generate(self, payload: Any) -> Any:
         """Latents [N, L, C] of starts and their compressed images."""
-        return await _counted(self.name, lambda: self._generate(payload))
+        return await self._calls.run(payload, lambda: self._generate(payload))
+
+    @bentoml.api
+    async def cancel(self, payload: Any) -> Any:
+        """Drop what is left of a request."""
+        self._calls.cancel(payload["request_id"])
+        return {}
+
+    @bentoml.api
+    async def hold(self, payload: Any) -> Any:
+        """Keep working through a SIGTERM until the holder lets go."""
+        self._holds.hold(payload["holder"], payload["seconds"])
+        return {}
 
     async def _generate(self, payload: dict[str, Any]) -> dict[str, Any]:
         loaded = self._get(payload["tag"])
@@ -163,19 +197,39 @@ class GeneratorRunner:
         return {"latents": latents, **await self._render(payload, latents)}
 
     async def _render(self, payload: dict[str, Any], latents: np.ndarray) -> dict[str, Any]:
-        pixels = await self._batcher.submit(payload["tag"], latents, size=len(latents))
-        images = await asyncio.get_running_loop().run_in_executor(
-            self._encoders, compress, pixels, Encoding(**payload["encoding"]), payload["animation"]
-        )
-        return {"images": images}
+        """Images of latents, a batch at a time: what is left can be dropped."""
+        batch_size = 1 if payload.get("num_frames", len(latents)) == 1 else self._batch_size
+        pieces = [latents[i : i + batch_size] for i in range(0, len(latents), batch_size)]
+        sized = [(piece, len(piece)) for piece in pieces]
+        rendered = self._batcher.submit_all((payload["tag"], batch_size), sized)
+        encoding = Encoding(**payload["encoding"])
+        try:
+            if payload["animation"]:
+                pixels = [await piece for piece in rendered]
+                return {"images": await self._compress(np.concatenate(pixels), encoding, True)}
+            images: list[bytes] = []
+            for piece in rendered:
+                images += await self._compress(await piece, encoding, False)
+            return {"images": images}
+        finally:
+            for piece in rendered:
+                piece.cancel()
 
-    def _render_batch(self, tag: Hashable, requests: list[np.ndarray]) -> list[np.ndarray]:
-        loaded = self._get(str(tag))
-        frames = sum(len(latents) for latents in requests)
+    async def _compress(
+        self, pixels: np.ndarray, encoding: Encoding, animation: bool
+    ) -> list[bytes]:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._encoders, compress, pixels, encoding, animation)
+
+    def _render_batch(self, key: Hashable, pieces: list[np.ndarray]) -> list[np.ndarray]:
+        assert isinstance(key, tuple)
+        tag, batch_size = key
+        loaded = self._get(tag)
+        frames = sum(len(latents) for latents in pieces)
         name = loaded.generator.card.name
         metrics.RENDER_BATCH_SIZE.labels(name).observe(frames)
         metrics.FRAMES.labels(name).inc(frames)
-        return synthesise(loaded, requests)
+        return synthesise(loaded, pieces, batch_size)
 
     def _get(self, tag: str) -> LoadedGenerator:
         """A loaded model; the API may have started on a newer version than this process."""
@@ -185,5 +239,5 @@ class GeneratorRunner:
 
     def _load(self, model: StoredModel) -> None:
         generator = model.generator().to(self._device, self._dtype)
-        self._loaded[model.tag] = LoadedGenerator(generator, self._device, self._max_batch_size)
+        self._loaded[model.tag] = LoadedGenerator(generator, self._device)
         _describe(model, self._device)

@@ -1,11 +1,12 @@
 """Requests and answers of the API: shapes, bounds and names. Knows nothing about tensors."""
 
+import base64
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
 from model_store import ModelCard, Space
-from service.images import ImageFormat
+from service.images import FRAME_MS, ImageFormat
 
 MAX_EDITS = 8
 MAX_STEPS = 64
@@ -24,7 +25,14 @@ class Request(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+def _example(**body: Any) -> ConfigDict:
+    """A config with an example for the API reference."""
+    return ConfigDict(json_schema_extra={"examples": [body]})
+
+
 Seed = Annotated[int, Field(ge=0, le=MAX_SEED, strict=True)]
+Truncation = Annotated[float, Field(ge=0, le=1, strict=True, description=TRUNCATION_FIELD)]
+Layer = Annotated[int, Field(strict=True)]
 Latent = list[Any]  # numbers are checked in specs.py, which can say bad_latent
 ClassLabel = Annotated[  # checked against the card, which can say what the model allows
     Any,
@@ -60,7 +68,7 @@ class ExcludeRequest(Request):
 class StopRequest(Request):
     """Stop as soon as the target has this probability."""
 
-    probability: float = Field(gt=0, lt=1)
+    probability: float = Field(gt=0, lt=1, strict=True)
 
 
 class EditRequest(Request):
@@ -69,9 +77,9 @@ class EditRequest(Request):
     attribute: str
     target: str
     steps: int | None = Field(default=None, ge=0, le=MAX_STEPS, strict=True)
-    step_size: float | None = Field(default=None, gt=0, le=10)
+    step_size: float | None = Field(default=None, gt=0, le=10, strict=True)
     exclude: list[ExcludeRequest] | None = None
-    layers: tuple[int, int] | None = Field(default=None, description="half-open [from, to)")
+    layers: tuple[Layer, Layer] | None = Field(default=None, description="half-open [from, to)")
     stop: StopRequest | None = None
     method: Literal["gradctrl"] = "gradctrl"
 
@@ -82,17 +90,31 @@ class Output(Request):
     format: ImageFormat | None = Field(
         default=None, description="default: png, or webp for an animation"
     )
-    quality: int = Field(default=90, ge=1, le=100)
-    size: int | None = Field(default=None, ge=8, le=MAX_SIZE, description="pixels per side")
+    quality: int = Field(default=90, ge=1, le=100, strict=True)
+    size: int | None = Field(
+        default=None, ge=8, le=MAX_SIZE, strict=True, description="pixels per side"
+    )
+    frame_ms: int = Field(
+        default=FRAME_MS,
+        ge=20,
+        le=5000,
+        strict=True,
+        description="time of one frame of an animation",
+    )
 
 
 class EditBody(Request):
     """POST /v1/edit."""
 
+    model_config = _example(
+        source={"seed": 7},
+        edits=[{"attribute": "smile", "target": "smiling", "steps": 4, "exclude": []}],
+    )
+
     model: str | None = Field(default=None, description="default: the first served model")
     source: Source
     edits: list[EditRequest] = Field(min_length=1, max_length=MAX_EDITS)
-    truncation: float | None = Field(default=None, ge=0, le=1, description=TRUNCATION_FIELD)
+    truncation: Truncation | None = None
     frames: Literal["all", "final"] = "all"
     output: Output = Output()
 
@@ -100,18 +122,22 @@ class EditBody(Request):
 class EditImageBody(EditBody):
     """POST /v1/edit/image."""
 
-    animation: bool = Field(default=False, description="all frames as one animated WebP or GIF")
+    animation: bool = Field(
+        default=False, strict=True, description="all frames as one animated WebP or GIF"
+    )
 
 
 class GenerateBody(Request):
     """POST /v1/generate: seeds or latents."""
+
+    model_config = _example(seeds=[7, 8], truncation=0.7)
 
     model: str | None = None
     seeds: list[Seed] | None = Field(default=None, min_length=1, max_length=MAX_IMAGES)
     latents: list[Latent] | None = Field(default=None, min_length=1, max_length=MAX_IMAGES)
     space: Space | None = Field(default=None, description=SPACE_FIELD)
     class_label: ClassLabel = Field(default=None, description=CLASS_FIELD)
-    truncation: float | None = Field(default=None, ge=0, le=1, description=TRUNCATION_FIELD)
+    truncation: Truncation | None = None
     output: Output = Output()
 
 
@@ -130,10 +156,15 @@ class DirectionsBody(Request):
     attribute: str
     target: str
     exclude: list[ExcludeRequest] | None = None
-    layers: tuple[int, int] | None = None
+    layers: tuple[Layer, Layer] | None = None
 
 
 Scores = dict[str, dict[str, float]]
+Image = Annotated[  # bytes here, base64 in JSON
+    bytes,
+    PlainSerializer(lambda image: base64.b64encode(image).decode(), str, when_used="json"),
+    WithJsonSchema({"type": "string", "description": "base64"}),
+]
 
 
 class FrameAnswer(BaseModel):
@@ -144,7 +175,7 @@ class FrameAnswer(BaseModel):
 
     step: int
     edit: int
-    image: str = Field(description="base64")
+    image: Image
     scores: Scores
 
 
@@ -183,23 +214,28 @@ class Receipt(BaseModel):
     version: str
 
 
-class EditBodyAnswer(BaseModel):
-    """Answer of /v1/edit."""
+class EditSummary(BaseModel):
+    """All of an edit but its frames; the last event of /v1/edit/stream."""
 
     request_id: str
     model: str
-    frames: list[FrameAnswer]
     latent: LatentAnswer
     edits: list[EditAnswer]
     receipt: Receipt
     timings_ms: dict[str, float]
 
 
+class EditBodyAnswer(EditSummary):
+    """Answer of /v1/edit."""
+
+    frames: list[FrameAnswer]
+
+
 class GenerateAnswer(BaseModel):
     """Answer of /v1/generate."""
 
     model: str
-    images: list[str]
+    images: list[Image]
     latents: list[LatentAnswer]
 
 

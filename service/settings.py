@@ -1,9 +1,9 @@
 """Settings of the service: environment variables GRADCTRL_*, read here and nowhere else."""
 
 from functools import lru_cache
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, FilePath, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 ENV_PREFIX = "GRADCTRL_"
@@ -25,8 +25,12 @@ class Settings(BaseSettings):
     dtype: Literal["float32", "bfloat16", "float16"] = Field(
         default="float32", description="dtype of the synthesis; walks are always float32"
     )
-    max_batch_size: int = Field(
-        default=64, ge=1, le=4096, description="frames rendered together, latents walked together"
+    max_batch_size: int | None = Field(
+        default=None,
+        ge=1,
+        le=4096,
+        description="frames rendered together, and latents walked together on a GPU; batches are "
+        "filled up to it, so that an image does not depend on the load; 4 on a CPU, 16 on a GPU",
     )
     max_batch_wait_ms: float = Field(
         default=0.0, ge=0, le=1000, description="how long an idle runner waits to fill a batch"
@@ -46,6 +50,48 @@ class Settings(BaseSettings):
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(), description="origins that browsers may call from, comma-separated; none"
     )
+    drain_s: float = Field(
+        default=25.0,
+        ge=0,
+        le=600,
+        description="longest time to finish accepted work after SIGTERM, seconds",
+    )
+    cache_bytes: int = Field(
+        default=64_000_000, ge=0, description="bytes of answers kept for equal requests; 0: none"
+    )
+    idempotency_bytes: int = Field(
+        default=64_000_000, ge=0, description="bytes of answers kept for idempotency keys"
+    )
+    idempotency_ttl_s: float = Field(
+        default=600.0, gt=0, description="how long an idempotency key is remembered, seconds"
+    )
+    job_store: str = Field(
+        default="", description="SQLite file of jobs, which then survive a restart; empty: memory"
+    )
+    job_workers: int = Field(default=2, ge=1, le=64, description="jobs worked on at once")
+    max_jobs: int = Field(default=256, ge=1, description="jobs waiting before the API refuses")
+    job_bytes: int = Field(
+        default=256_000_000, ge=0, description="bytes of job results kept; the oldest go first"
+    )
+    job_ttl_s: float = Field(
+        default=3600.0, gt=0, description="how long a finished job is kept, seconds"
+    )
+    job_timeout_s: float = Field(
+        default=600.0, gt=0, le=86_400, description="longest time for one job, seconds"
+    )
+    grpc_port: int = Field(
+        default=3001, ge=0, le=65535, description="port of the gRPC API; 0: no gRPC"
+    )
+    grpc_host: str = Field(default="127.0.0.1", description="address that the gRPC API binds")
+    grpc_tls_cert: FilePath | None = Field(
+        default=None, description="PEM certificate chain of the gRPC API; without one no TLS"
+    )
+    grpc_tls_key: FilePath | None = Field(
+        default=None, description="PEM private key of that certificate"
+    )
+    grpc_tls_client_ca: FilePath | None = Field(
+        default=None, description="PEM certificates that gRPC clients must be signed by; any client"
+    )
 
     @field_validator("models", "cors_origins", mode="before")
     @classmethod
@@ -53,6 +99,14 @@ class Settings(BaseSettings):
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
+
+    @model_validator(mode="after")
+    def _tls_is_whole(self) -> Self:
+        if (self.grpc_tls_cert is None) != (self.grpc_tls_key is None):
+            raise ValueError("grpc_tls_cert, grpc_tls_key: give both or none")
+        if self.grpc_tls_client_ca is not None and self.grpc_tls_cert is None:
+            raise ValueError("grpc_tls_client_ca needs grpc_tls_cert and grpc_tls_key")
+        return self
 
 
 @lru_cache(maxsize=1)

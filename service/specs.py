@@ -24,7 +24,16 @@ from model_store import (
 )
 from service.errors import ApiError
 from service.images import Encoding
-from service.schema import EditBody, EditRequest, GenerateBody, Latent, Output, Source
+from service.schema import (
+    DirectionsBody,
+    EditBody,
+    EditRequest,
+    GenerateBody,
+    Latent,
+    Output,
+    ScoreBody,
+    Source,
+)
 
 
 @dataclass(frozen=True)
@@ -65,7 +74,9 @@ class WalkSpec:
         return 1 + sum(edit.steps for edit in self.edits)
 
 
-def choose_model(served: Sequence[ServedCard], name: str | None) -> ServedCard:
+def choose_model(
+    served: Sequence[ServedCard], name: str | None, field: str = "model"
+) -> ServedCard:
     """The named model, or the first one."""
     if name is None:
         return served[0]
@@ -73,23 +84,25 @@ def choose_model(served: Sequence[ServedCard], name: str | None) -> ServedCard:
         if name in (candidate.card.name, candidate.tag):
             return candidate
     names = [candidate.card.name for candidate in served]
-    raise ApiError("unknown_model", f"model {name!r} is not served", "model", names)
+    raise ApiError("unknown_model", f"model {name!r} is not served", field, names)
 
 
 def walk_spec(served: ServedCard, body: EditBody) -> WalkSpec:
     """The walk that an edit request asks for."""
-    source = body.source
-    _expect_one_start(served, source)
-    psi = truncation(served, body.truncation)
-    if source.seed is not None:
-        start = seed_starts(served, [source.seed], source.class_label, psi, "source.")
-    else:
-        latents = {"latent": source.latent or []}
-        start = latent_starts(served, latents, source.space, source.class_label, psi, "source.")
+    start = start_of(served, body.source, truncation(served, body.truncation))
     edits = tuple(
         planned_edit(served, edit, f"edits[{index}].") for index, edit in enumerate(body.edits)
     )
-    return WalkSpec(served.tag, start, edits, source.seed)
+    return WalkSpec(served.tag, start, edits, body.source.seed)
+
+
+def start_of(served: ServedCard, source: Source, psi: float) -> Starts:
+    """The one sample that an edit starts from."""
+    _expect_one_start(served, source)
+    if source.seed is not None:
+        return seed_starts(served, [source.seed], source.class_label, psi, "source.")
+    latents = {"latent": source.latent or []}
+    return latent_starts(served, latents, source.space, source.class_label, psi, "source.")
 
 
 def generate_starts(served: ServedCard, body: GenerateBody) -> Starts:
@@ -105,9 +118,26 @@ def generate_starts(served: ServedCard, body: GenerateBody) -> Starts:
     return latent_starts(served, latents, body.space, body.class_label, psi)
 
 
-def direction_spec(served: ServedCard, latent: Latent, edit: EditRequest) -> WalkSpec:
-    """A walk of one edit, for its first direction; fields are top-level here."""
-    start = latent_starts(served, {"latent": latent})
+def score_starts(served: ServedCard, body: ScoreBody) -> Starts:
+    """The latents that a score request asks about."""
+    if not served.card.attributes:
+        message = f"model {served.card.name!r} has no attributes"
+        raise ApiError("unknown_attribute", message, "model", [])
+    return latent_starts(
+        served, {f"latents[{index}]": values for index, values in enumerate(body.latents)}
+    )
+
+
+def direction_spec(served: ServedCard, body: DirectionsBody) -> WalkSpec:
+    """A walk of one edit, for its first direction."""
+    edit = EditRequest(
+        attribute=body.attribute,
+        target=body.target,
+        steps=1,
+        exclude=body.exclude,
+        layers=body.layers,
+    )
+    start = latent_starts(served, {"latent": body.latent})
     return WalkSpec(served.tag, start, (planned_edit(served, edit, ""),))
 
 
@@ -155,7 +185,7 @@ def encoding(output: Output, animation: bool = False) -> Encoding:
     if chosen not in allowed:
         kind = "an animation" if animation else "a still image"
         raise ApiError("bad_request", f"{kind} cannot be {chosen}", "output.format", allowed)
-    return Encoding(chosen, output.quality, output.size)
+    return Encoding(chosen, output.quality, output.size, output.frame_ms)
 
 
 def planned_edit(served: ServedCard, edit: EditRequest, prefix: str) -> PlannedEdit:
@@ -174,13 +204,6 @@ def planned_edit(served: ServedCard, edit: EditRequest, prefix: str) -> PlannedE
         )
     except PlanError as error:
         raise _refused(error, prefix) from error
-
-
-def expect_attributes(served: ServedCard) -> None:
-    """Raise unless the model has attributes to score."""
-    if not served.card.attributes:
-        message = f"model {served.card.name!r} has no attributes"
-        raise ApiError("unknown_attribute", message, "model", [])
 
 
 def _parse_latent(card: ModelCard, space: Space, values: Latent, field: str) -> np.ndarray:

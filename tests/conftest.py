@@ -24,7 +24,7 @@ from tests.doubles import (  # noqa: E402
     make_style_card,
     make_style_generator,
 )
-from tests.servers import running_server  # noqa: E402
+from tests.servers import free_port, running_server  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -55,17 +55,31 @@ def tiny_cond(bentoml_home: Path) -> StoredModel:
 
 
 @pytest.fixture(scope="session")
+def grpc_port() -> int:
+    """The port of the gRPC API of `service_url`."""
+    return free_port()
+
+
+@pytest.fixture(scope="session")
+def grpc_address(service_url: str, grpc_port: int) -> str:
+    """The gRPC API of `service_url`."""
+    return f"127.0.0.1:{grpc_port}"
+
+
+@pytest.fixture(scope="session")
 def service_url(
     tiny: StoredModel,
     tiny_style: StoredModel,
     tiny_cond: StoredModel,
+    grpc_port: int,
     bentoml_home: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[str]:
     """The real service, serving the tiny models; the DCGAN is the default."""
     log = tmp_path_factory.mktemp("service") / "log.txt"
     names = ",".join(model.card.name for model in (tiny, tiny_style, tiny_cond))
-    with running_server(bentoml_home, log, "--models", names) as url:
+    arguments = ("--models", names, "--grpc-port", str(grpc_port))
+    with running_server(bentoml_home, log, *arguments) as url:
         yield url
 
 

@@ -1,6 +1,10 @@
 """Small real objects that stand in for big ones: a 16 px DCGAN and StyleGAN2s, 16-channel heads."""
 
 import hashlib
+import ssl
+import threading
+from collections.abc import Sequence
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import torch
 from torch import Tensor, nn
@@ -134,3 +138,50 @@ def make_head(num_classes: int, seed: int, channels: int = Z_DIM, units: int = 8
 def make_heads(attributes: tuple[AttributeCard, ...] = ATTRIBUTES) -> dict[str, Head]:
     """One head per attribute."""
     return {a.name: make_head(len(a.classes), i) for i, a in enumerate(attributes)}
+
+
+class ScriptedServer:
+    """A real HTTP server that answers what it was told to, one answer per request, in order."""
+
+    def __init__(
+        self,
+        answers: Sequence[tuple[int, dict[str, str], bytes]],
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self.asked: list[str] = []  # method and path of every request
+        self.headers: list[dict[str, str]] = []
+        script = iter(answers)
+        asked, seen = self.asked, self.headers
+
+        class Handler(BaseHTTPRequestHandler):
+            def _answer(self) -> None:
+                self.rfile.read(int(self.headers.get("content-length", 0)))
+                asked.append(f"{self.command} {self.path}")
+                seen.append({name.lower(): value for name, value in self.headers.items()})
+                status, headers, body = next(script)
+                self.send_response(status)
+                for name, value in {**headers, "content-length": str(len(body))}.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(body)
+
+            do_GET = do_POST = do_DELETE = _answer  # noqa: N815
+
+            def log_message(self, format: str, *args: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
+        scheme = "http" if tls is None else "https"
+        self.url = f"{scheme}://127.0.0.1:{self._server.server_port}"
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
+
+    def __enter__(self) -> "ScriptedServer":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()

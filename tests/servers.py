@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -46,7 +46,8 @@ def running(
     for part in ("models", "bentos"):
         (home / part).mkdir(exist_ok=True)
         (own / part).symlink_to(home / part)
-    env = {**os.environ, "BENTOML_HOME": str(own), "BENTOML_DO_NOT_TRACK": "True", **environment}
+    env = {**os.environ, "BENTOML_HOME": str(own), "BENTOML_DO_NOT_TRACK": "True"}
+    env |= {"GRADCTRL_GRPC_PORT": "0", **environment}  # servers would share the default port
     with log.open("w") as output:
         process = subprocess.Popen(
             command, cwd=folder, env=env, stdout=output, stderr=output, start_new_session=True
@@ -55,7 +56,8 @@ def running(
             _wait_until_ready(process, url, log)
             yield url
         finally:
-            os.killpg(process.pid, signal.SIGTERM)
+            with suppress(ProcessLookupError):  # a test may have stopped it
+                os.killpg(process.pid, signal.SIGTERM)
             try:
                 process.wait(30)
             except subprocess.TimeoutExpired:

@@ -33,5 +33,9 @@ def test_size_is_the_side_in_pixels() -> None:
 @pytest.mark.parametrize("name", ["webp", "gif"])
 def test_animations_hold_all_frames(name: str) -> None:
     frames = [np.full_like(PIXELS, value) for value in (0, 100, 200)]
-    image = decoded(encode_animation(frames, Encoding(name, 90, None)))  # type: ignore[arg-type]
+    encoding = Encoding(name, 90, None, frame_ms=250)  # type: ignore[arg-type]
+    image = decoded(encode_animation(frames, encoding))
     assert getattr(image, "n_frames", 1) == 3
+    image.seek(1)
+    image.load()  # Pillow reads the time of a WebP frame with its pixels
+    assert image.info["duration"] == 250

@@ -10,6 +10,7 @@ import pytest
 
 from model_store import StoredModel
 from service.settings import Settings
+from tests.servers import free_port
 
 
 def serve(home: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -24,6 +25,46 @@ def test_a_port_in_use_is_one_line(tiny: StoredModel, bentoml_home: Path) -> Non
         done = serve(bentoml_home, "--port", str(port), "--models", "tiny")
     assert done.returncode == 1
     assert done.stderr == f"error: cannot listen on 127.0.0.1:{port}: Address already in use\n"
+
+
+def test_a_grpc_port_in_use_is_one_line(tiny: StoredModel, bentoml_home: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        arguments = ("--port", str(free_port()), "--models", "tiny", "--grpc-port", str(port))
+        done = serve(bentoml_home, *arguments)
+    assert done.returncode == 1
+    assert done.stderr == f"error: cannot listen on 127.0.0.1:{port}: Address already in use\n"
+
+
+def test_one_port_for_both_apis_is_one_line(tiny: StoredModel, bentoml_home: Path) -> None:
+    port = str(free_port())
+    done = serve(bentoml_home, "--port", port, "--models", "tiny", "--grpc-port", port)
+    assert done.returncode == 1
+    assert done.stderr == f"error: REST and gRPC cannot both listen on port {port}\n"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "line"),
+    [
+        ("GRPC_TLS_CERT", "nowhere.pem", "GRADCTRL_GRPC_TLS_CERT: Path does not point to a file"),
+        ("GRPC_TLS_KEY", __file__, "grpc_tls_cert, grpc_tls_key: give both or none"),
+        ("GRPC_TLS_CLIENT_CA", __file__, "needs grpc_tls_cert and grpc_tls_key"),
+        ("TIMEOUT_S", "soon", "GRADCTRL_TIMEOUT_S: Input should be a valid number"),
+    ],
+)
+def test_a_bad_setting_is_one_line(
+    tiny: StoredModel,
+    bentoml_home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    variable: str,
+    value: str,
+    line: str,
+) -> None:
+    monkeypatch.setenv(f"GRADCTRL_{variable}", value)
+    done = serve(bentoml_home, "--port", str(free_port()), "--models", "tiny")
+    assert done.returncode == 1
+    assert line in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 def test_an_empty_store_is_one_line(tmp_path: Path) -> None:

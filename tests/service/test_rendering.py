@@ -12,7 +12,7 @@ CPU = torch.device("cpu")
 
 
 def loaded(model: StoredModel, dtype: torch.dtype = torch.float32) -> LoadedGenerator:
-    return LoadedGenerator(model.generator().to(CPU, dtype), CPU, 4)
+    return LoadedGenerator(model.generator().to(CPU, dtype), CPU)
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
@@ -24,21 +24,22 @@ def test_a_half_precision_synthesis_draws_the_same_images(
     latents = latents_of(half, starts)
     assert latents.dtype == np.float32
     np.testing.assert_array_equal(latents, latents_of(full, starts))
-    (sharp,), (coarse,) = synthesise(full, [latents]), synthesise(half, [latents])
+    (sharp,), (coarse,) = synthesise(full, [latents], 4), synthesise(half, [latents], 4)
     difference = np.abs(sharp.astype(int) - coarse.astype(int))
     assert difference.max() > 0
     assert difference.mean() < 2  # of 255
 
 
-def test_requests_are_rendered_together_and_taken_apart(tiny_style: StoredModel) -> None:
+@pytest.mark.parametrize("batch_size", [1, 4, 16])
+def test_an_image_does_not_depend_on_its_batch(tiny_style: StoredModel, batch_size: int) -> None:
     generator = loaded(tiny_style)
-    starts = Starts(z=z_of_seeds(tiny_style.card, range(7)))
-    latents = latents_of(generator, starts)
-    parts = synthesise(generator, [latents[:5], latents[5:]])
-    expected = to_pixels(generator.generator.synthesis(torch.from_numpy(latents)))
-    assert [len(part) for part in parts] == [5, 2]
-    difference = np.concatenate(parts).astype(int) - expected.astype(int)
-    assert np.abs(difference).max() <= 1
+    latents = latents_of(generator, Starts(z=z_of_seeds(tiny_style.card, range(9))))
+    (together,) = synthesise(generator, [latents], batch_size)
+    apart = synthesise(generator, [latents[6:], latents[:1], latents[1:6]], batch_size)
+    assert [len(part) for part in apart] == [3, 1, 5]
+    np.testing.assert_array_equal(together, np.concatenate([apart[1], apart[2], apart[0]]))
+    plain = to_pixels(generator.generator.synthesis(torch.from_numpy(latents)))
+    assert np.abs(together.astype(int) - plain.astype(int)).max() <= 1
 
 
 def test_seeds_are_mapped_with_the_cutoff_of_the_card(tiny_cond: StoredModel) -> None:

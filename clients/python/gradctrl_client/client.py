@@ -1,23 +1,42 @@
-"""The client: one method per endpoint, PIL images out."""
+"""The blocking client: one method per endpoint, PIL images and numpy latents out."""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar, Unpack
 
-import httpx
+from gradctrl_client import calls
+from gradctrl_client.connection import DEFAULT_TIMEOUT_S, ConnectionSettings, Tls
+from gradctrl_client.errors import DeadlineExceededError, GradCtrlError
+from gradctrl_client.options import EditOptions, GenerateOptions, Latents
+from gradctrl_client.polling import POLL_S, next_poll_s, result_of
+from gradctrl_client.results import Edit, Generated, Job, JobResult, Scores
+from gradctrl_client.retrying import Retrying
+from gradctrl_client.streams import EditStream
+from gradctrl_client.transports import open_transport
 
-from gradctrl_client.errors import GradCtrlError, ServiceUnreachableError
-from gradctrl_client.results import Edit, Generated, Scores, parse_edit, parse_generated
-
-DEFAULT_TIMEOUT_S = 60.0
+Result = TypeVar("Result")
 
 
 class Client:
-    """Talks to one service; thread-safe, keeps connections open. Use it in a `with` block."""
+    """Talks to one service; thread-safe, keeps connections open. Use it in a `with` block.
 
-    def __init__(self, url: str, timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
-        self._http = httpx.Client(base_url=url, timeout=timeout_s)
+    `http://` and `https://` are the REST API, `grpc://` and `grpcs://` the gRPC API.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+        *,
+        retries: int = 3,
+        headers: Mapping[str, str] | None = None,
+        tls: Tls | None = None,
+    ) -> None:
+        self._transport = open_transport(ConnectionSettings(url, timeout_s, headers or {}, tls))
+        self._retrying = Retrying(retries, timeout_s)
 
     def __enter__(self) -> Client:
         return self
@@ -32,112 +51,112 @@ class Client:
 
     def close(self) -> None:
         """Close the connections."""
-        self._http.close()
+        self._transport.close()
 
     def edit(
         self,
         attribute: str | None = None,
         target: str | None = None,
-        *,
-        seed: int | None = None,
-        latent: list[Any] | None = None,
-        space: str | None = None,
-        class_label: int | list[float] | None = None,
-        edits: list[dict[str, Any]] | None = None,
-        model: str | None = None,
-        truncation: float | None = None,
-        frames: str = "all",
-        output: dict[str, Any] | None = None,
-        **options: Any,  # steps, step_size, exclude, layers, stop of a single edit
+        **options: Unpack[EditOptions],
     ) -> Edit:
-        """Edit a seed or a latent: one attribute, or a list of `edits` as in the REST API.
+        """Edit a seed or a latent: one attribute, or a list of `edits` as in the REST API."""
+        return self._run(calls.edit(attribute, target, options))
 
-        `space` is that of the latent: z, w or w_plus; by default the one the model edits in, as in
-        the latents of answers. Conditional models need a `class_label` with a seed or a z.
-        """
-        if edits is None:
-            edits = [{"attribute": attribute, "target": target, **options}]
-        source = {"seed": seed, "latent": latent, "space": space, "class_label": class_label}
-        body = {
-            "model": model,
-            "source": {key: value for key, value in source.items() if value is not None},
-            "edits": edits,
-            "truncation": truncation,
-            "frames": frames,
-            "output": output or {},
-        }
-        return parse_edit(self._post("/v1/edit", body).json())
-
-    def edit_image(self, body: dict[str, Any]) -> bytes:
-        """The encoded final image, or animation, of a /v1/edit/image request."""
-        return self._post("/v1/edit/image", body).content
-
-    def generate(
+    def edit_stream(
         self,
-        seeds: list[int] | None = None,
-        latents: list[list[Any]] | None = None,
-        *,
-        space: str | None = None,
-        class_label: int | list[float] | None = None,
-        model: str | None = None,
-        truncation: float | None = None,
-        output: dict[str, Any] | None = None,
-    ) -> Generated:
-        """Images of seeds or of latents; `space` and `class_label` as for an edit."""
-        body = {
-            "model": model,
-            "seeds": seeds,
-            "latents": latents,
-            "space": space,
-            "class_label": class_label,
-            "truncation": truncation,
-            "output": output or {},
-        }
-        return parse_generated(self._post("/v1/generate", body).json())
+        attribute: str | None = None,
+        target: str | None = None,
+        **options: Unpack[EditOptions],
+    ) -> EditStream:
+        """The same edit, its frames as they are rendered."""
+        call = calls.edit(attribute, target, options)
 
-    def score(self, latents: list[list[Any]], *, model: str | None = None) -> list[Scores]:
+        def start() -> EditStream:
+            events = self._transport.stream(call)
+            return EditStream(next(events), events)
+
+        return self._retried(start, is_repeatable=True)
+
+    def edit_image(self, body: Mapping[str, Any]) -> bytes:
+        """The encoded final image, or animation, of a /v1/edit/image request."""
+        return self._run(calls.edit_image(body))
+
+    def generate(self, seeds: Any = None, **options: Unpack[GenerateOptions]) -> Generated:
+        """Images of seeds or of latents."""
+        return self._run(calls.generate(seeds, options))
+
+    def score(self, latents: Latents, *, model: str | None = None) -> list[Scores]:
         """Class probabilities of latents."""
-        return self._post("/v1/score", {"model": model, "latents": latents}).json()["scores"]
+        return self._run(calls.score(latents, model))
 
     def directions(self, **body: Any) -> dict[str, Any]:
         """The unit direction of a /v1/directions request and what was masked."""
-        return self._post("/v1/directions", body).json()
+        return self._run(calls.directions(body))
 
     def models(self) -> list[dict[str, Any]]:
         """The served model cards."""
-        return self._send("GET", "/v1/models", None).json()["models"]
+        return self._run(calls.models())
+
+    def submit_edit(
+        self,
+        attribute: str | None = None,
+        target: str | None = None,
+        **options: Unpack[EditOptions],
+    ) -> Job:
+        """Have an edit worked on; `wait` has its result."""
+        return self._run(calls.submit_edit(attribute, target, options))
+
+    def submit(
+        self, kind: str, request: Mapping[str, Any], *, idempotency_key: str | None = None
+    ) -> Job:
+        """Have any request worked on: a kind of job and the JSON body of its endpoint."""
+        return self._run(calls.submit(kind, request, idempotency_key))
+
+    def job(self, job_id: str) -> Job:
+        """Where a job stands."""
+        return self._run(calls.job(job_id))
+
+    def cancel(self, job_id: str) -> Job:
+        """Stop a job; one that is over is refused."""
+        return self._run(calls.cancel(job_id))
+
+    def wait(
+        self,
+        job: Job | str,
+        timeout_s: float = 3600.0,
+        on_progress: Callable[[Job], object] | None = None,
+    ) -> JobResult:
+        """The result of a job once it is done; raises why it failed or that it was cancelled."""
+        job_id = job if isinstance(job, str) else job.job_id
+        deadline, pause = time.monotonic() + timeout_s, POLL_S
+        while True:
+            status = self.job(job_id)
+            if on_progress is not None:
+                on_progress(status)
+            if status.is_finished:
+                return result_of(status)
+            if time.monotonic() + pause > deadline:
+                message = f"job {job_id} is {status.state} after {timeout_s:g} s"
+                raise DeadlineExceededError("deadline_exceeded", message)
+            time.sleep(pause)
+            pause = next_poll_s(pause)
 
     def is_ready(self) -> bool:
         """Whether the service answers that it is ready."""
-        try:
-            return self._http.get("/readyz").status_code == httpx.codes.OK
-        except httpx.HTTPError:
-            return False
+        return self._transport.is_ready()
 
-    def _post(self, path: str, body: dict[str, Any]) -> httpx.Response:
-        return self._send("POST", path, body)
+    def _run(self, call: calls.Call[Result]) -> Result:
+        return self._retried(lambda: self._transport.run(call), call.is_repeatable)
 
-    def _send(self, method: str, path: str, body: dict[str, Any] | None) -> httpx.Response:
-        try:
-            answer = self._http.request(method, path, json=body)
-        except httpx.HTTPError as error:
-            message = f"{self._http.base_url}{path.lstrip('/')}: {error}"
-            raise ServiceUnreachableError("unreachable", message) from error
-        if answer.is_success:
-            return answer
-        raise _refusal(answer)
-
-
-def _refusal(answer: httpx.Response) -> GradCtrlError:
-    try:
-        error = answer.json()["error"]
-        return GradCtrlError(
-            error["code"],
-            error["message"],
-            error.get("field"),
-            error.get("allowed"),
-            answer.status_code,
-        )
-    except (ValueError, KeyError, TypeError):
-        message = f"HTTP {answer.status_code}: {answer.text[:200]}"
-        return GradCtrlError("internal", message, status=answer.status_code)
+    def _retried(self, ask: Callable[[], Result], is_repeatable: bool) -> Result:
+        started, tries = time.monotonic(), 0
+        while True:
+            try:
+                return ask()
+            except GradCtrlError as error:
+                tries += 1
+                elapsed = time.monotonic() - started
+                wait = self._retrying.wait_s(error, tries, elapsed, is_repeatable)
+                if wait is None:
+                    raise
+            time.sleep(wait)

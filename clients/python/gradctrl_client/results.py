@@ -1,15 +1,19 @@
-"""Answers of the service with images decoded."""
+"""What the client answers: images decoded, latents as arrays. Knows nothing about transports."""
 
 from __future__ import annotations
 
-import base64
 import io
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
+from gradctrl_client.errors import GradCtrlError
+
 Scores = dict[str, dict[str, float]]  # attribute -> class -> probability
+Latent = NDArray[np.float32]  # [d], or [num_ws, d] in w_plus
 
 
 @dataclass(frozen=True)
@@ -20,6 +24,7 @@ class Frame:
     scores: Scores
     step: int
     edit: int
+    encoded: bytes  # the image as the service encoded it
 
 
 @dataclass(frozen=True)
@@ -35,12 +40,11 @@ class AppliedEdit:
     kept_norm: float
 
 
-@dataclass(frozen=True)
-class Edit:
-    """The answer to an edit; `latent` can be the source of the next one."""
+@dataclass(frozen=True, eq=False, kw_only=True)
+class EditSummary:
+    """All of an edit but its frames; `latent` can be the source of the next one."""
 
-    frames: list[Frame]
-    latent: list[Any]
+    latent: Latent
     space: str
     edits: list[AppliedEdit]
     model: str
@@ -49,43 +53,51 @@ class Edit:
     timings_ms: dict[str, float]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Edit(EditSummary):
+    """The answer to an edit."""
+
+    frames: list[Frame]
+
+
+@dataclass(frozen=True, eq=False)
 class Generated:
     """Images and the latents behind them."""
 
     images: list[Image.Image]
-    latents: list[list[Any]]
+    latents: list[Latent]
     model: str
+    encoded: list[bytes]  # the images as the service encoded them
 
 
-def decode_image(text: str) -> Image.Image:
-    """A base64 image, loaded."""
-    image = Image.open(io.BytesIO(base64.b64decode(text)))
+JobResult = Edit | Generated | list[Scores] | dict[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """Where a job stands; `result` is what the direct call would have answered."""
+
+    job_id: str
+    kind: str
+    state: str  # queued, running, done, failed, cancelled
+    progress: float
+    queue_position: int | None  # 0 is the next one
+    result: JobResult | None
+    error: GradCtrlError | None
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether nothing will change any more."""
+        return self.state in ("done", "failed", "cancelled")
+
+
+def decode_image(encoded: bytes) -> Image.Image:
+    """An encoded image, loaded."""
+    image = Image.open(io.BytesIO(encoded))
     image.load()
     return image
 
 
-def parse_edit(answer: dict[str, Any]) -> Edit:
-    """The JSON of /v1/edit."""
-    return Edit(
-        frames=[
-            Frame(decode_image(frame["image"]), frame["scores"], frame["step"], frame["edit"])
-            for frame in answer["frames"]
-        ],
-        latent=answer["latent"]["values"],
-        space=answer["latent"]["space"],
-        edits=[AppliedEdit(**edit) for edit in answer["edits"]],
-        model=answer["model"],
-        request_id=answer["request_id"],
-        receipt=answer["receipt"],
-        timings_ms=answer["timings_ms"],
-    )
-
-
-def parse_generated(answer: dict[str, Any]) -> Generated:
-    """The JSON of /v1/generate."""
-    return Generated(
-        images=[decode_image(image) for image in answer["images"]],
-        latents=[latent["values"] for latent in answer["latents"]],
-        model=answer["model"],
-    )
+def whole_edit(summary: EditSummary, frames: list[Frame]) -> Edit:
+    """The answer that a stream adds up to."""
+    return Edit(frames=frames, **vars(summary))

@@ -1,0 +1,165 @@
+"""The client for event loops: one method per endpoint, PIL images and numpy latents out."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from types import TracebackType
+from typing import Any, TypeVar, Unpack
+
+from gradctrl_client import calls
+from gradctrl_client.connection import DEFAULT_TIMEOUT_S, ConnectionSettings, Tls
+from gradctrl_client.errors import DeadlineExceededError, GradCtrlError
+from gradctrl_client.options import EditOptions, GenerateOptions, Latents
+from gradctrl_client.polling import POLL_S, next_poll_s, result_of
+from gradctrl_client.results import Edit, Generated, Job, JobResult, Scores
+from gradctrl_client.retrying import Retrying
+from gradctrl_client.streams import AsyncEditStream
+from gradctrl_client.transports import open_async_transport
+
+Result = TypeVar("Result")
+
+
+class AsyncClient:
+    """Talks to one service from one event loop. Use it in an `async with` block.
+
+    `http://` and `https://` are the REST API, `grpc://` and `grpcs://` the gRPC API.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+        *,
+        retries: int = 3,
+        headers: Mapping[str, str] | None = None,
+        tls: Tls | None = None,
+    ) -> None:
+        self._transport = open_async_transport(
+            ConnectionSettings(url, timeout_s, headers or {}, tls)
+        )
+        self._retrying = Retrying(retries, timeout_s)
+
+    async def __aenter__(self) -> AsyncClient:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._transport.close()
+
+    async def edit(
+        self,
+        attribute: str | None = None,
+        target: str | None = None,
+        **options: Unpack[EditOptions],
+    ) -> Edit:
+        """Edit a seed or a latent: one attribute, or a list of `edits` as in the REST API."""
+        return await self._run(calls.edit(attribute, target, options))
+
+    async def edit_stream(
+        self,
+        attribute: str | None = None,
+        target: str | None = None,
+        **options: Unpack[EditOptions],
+    ) -> AsyncEditStream:
+        """The same edit, its frames as they are rendered."""
+        call = calls.edit(attribute, target, options)
+
+        async def start() -> AsyncEditStream:
+            events = self._transport.stream(call)
+            return AsyncEditStream(await anext(events), events)
+
+        return await self._retried(start, is_repeatable=True)
+
+    async def edit_image(self, body: Mapping[str, Any]) -> bytes:
+        """The encoded final image, or animation, of a /v1/edit/image request."""
+        return await self._run(calls.edit_image(body))
+
+    async def generate(self, seeds: Any = None, **options: Unpack[GenerateOptions]) -> Generated:
+        """Images of seeds or of latents."""
+        return await self._run(calls.generate(seeds, options))
+
+    async def score(self, latents: Latents, *, model: str | None = None) -> list[Scores]:
+        """Class probabilities of latents."""
+        return await self._run(calls.score(latents, model))
+
+    async def directions(self, **body: Any) -> dict[str, Any]:
+        """The unit direction of a /v1/directions request and what was masked."""
+        return await self._run(calls.directions(body))
+
+    async def models(self) -> list[dict[str, Any]]:
+        """The served model cards."""
+        return await self._run(calls.models())
+
+    async def submit_edit(
+        self,
+        attribute: str | None = None,
+        target: str | None = None,
+        **options: Unpack[EditOptions],
+    ) -> Job:
+        """Have an edit worked on; `wait` has its result."""
+        return await self._run(calls.submit_edit(attribute, target, options))
+
+    async def submit(
+        self, kind: str, request: Mapping[str, Any], *, idempotency_key: str | None = None
+    ) -> Job:
+        """Have any request worked on: a kind of job and the JSON body of its endpoint."""
+        return await self._run(calls.submit(kind, request, idempotency_key))
+
+    async def job(self, job_id: str) -> Job:
+        """Where a job stands."""
+        return await self._run(calls.job(job_id))
+
+    async def cancel(self, job_id: str) -> Job:
+        """Stop a job; one that is over is refused."""
+        return await self._run(calls.cancel(job_id))
+
+    async def wait(
+        self,
+        job: Job | str,
+        timeout_s: float = 3600.0,
+        on_progress: Callable[[Job], object] | None = None,
+    ) -> JobResult:
+        """The result of a job once it is done; raises why it failed or that it was cancelled."""
+        job_id = job if isinstance(job, str) else job.job_id
+        deadline, pause = time.monotonic() + timeout_s, POLL_S
+        while True:
+            status = await self.job(job_id)
+            if on_progress is not None:
+                on_progress(status)
+            if status.is_finished:
+                return result_of(status)
+            if time.monotonic() + pause > deadline:
+                message = f"job {job_id} is {status.state} after {timeout_s:g} s"
+                raise DeadlineExceededError("deadline_exceeded", message)
+            await asyncio.sleep(pause)
+            pause = next_poll_s(pause)
+
+    async def is_ready(self) -> bool:
+        """Whether the service answers that it is ready."""
+        return await self._transport.is_ready()
+
+    async def _run(self, call: calls.Call[Result]) -> Result:
+        return await self._retried(lambda: self._transport.run(call), call.is_repeatable)
+
+    async def _retried(self, ask: Callable[[], Awaitable[Result]], is_repeatable: bool) -> Result:
+        started, tries = time.monotonic(), 0
+        while True:
+            try:
+                return await ask()
+            except GradCtrlError as error:
+                tries += 1
+                elapsed = time.monotonic() - started
+                wait = self._retrying.wait_s(error, tries, elapsed, is_repeatable)
+                if wait is None:
+                    raise
+            await asyncio.sleep(wait)

@@ -1,0 +1,257 @@
+"""What stands around every gRPC method of the API: metrics, errors, deadline, drain, access.
+
+Knows no method and no message. Health and reflection pass untouched.
+"""
+
+import asyncio
+import logging
+import time
+import uuid
+from abc import abstractmethod
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from http import HTTPStatus
+from typing import Any, TypeAlias
+
+import grpc
+from google.protobuf.message import DecodeError
+
+from service import metrics
+from service.errors import ApiError
+from service.rpc_errors import (
+    REQUEST_ID_KEY,
+    status_code,
+    status_message,
+    trailing_metadata,
+)
+
+SLACK_S = 1.0  # the handlers' own deadline comes first
+HOLD_S = 1.0  # longest delay of a refusal while the service stops
+
+logger = logging.getLogger("gradctrl.service")
+
+# Quoted: these classes are generic in the stubs only.
+Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+Behaviour = Callable[[Any, Context], Awaitable[Any]]
+Authorize = Callable[[Mapping[str, str | bytes]], None]  # raises an ApiError on refusal
+
+
+class _Around(grpc.aio.ServerInterceptor):
+    """Base: wraps the methods of one service, which are coroutines also where they stream."""
+
+    def __init__(self, service: str) -> None:
+        self._prefix = f"/{service}/"
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable["Handler | None"]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Any:  # Handler | None; the stub knows no None
+        """The handler of a call, wrapped; unknown methods have none and get UNIMPLEMENTED."""
+        handler = await continuation(handler_call_details)
+        method = handler_call_details.method
+        if handler is None or not method.startswith(self._prefix):
+            return handler
+        return self.wrap(handler, method.removeprefix(self._prefix))
+
+    @abstractmethod
+    def wrap(self, handler: Handler, method: str) -> Handler:
+        """The handler with something around it."""
+
+
+class Measured(_Around):
+    """Counts and times calls by method and status; goes around everything else."""
+
+    def wrap(self, handler: Handler, method: str) -> Handler:
+        """The handler, measured."""
+        behaviour = _behaviour(handler)
+
+        async def measured(request: Any, context: Context) -> Any:
+            started = time.perf_counter()
+            code = grpc.StatusCode.CANCELLED  # until something else is known
+            try:
+                answer = await behaviour(request, context)
+                code = context.code() or grpc.StatusCode.OK
+                return answer
+            except grpc.aio.AbortError:
+                code = context.code()
+                raise
+            finally:
+                metrics.RPCS.labels(method, _name(code)).inc()
+                metrics.RPC_SECONDS.labels(method).observe(time.perf_counter() - started)
+
+        return _rebuilt(handler, measured)
+
+
+class Explained(_Around):
+    """Turns what a method raises, and messages that cannot be read, into an explained status.
+
+    A client's cancel passes through: it is the CancelledError that somebody asked this task for.
+    """
+
+    def __init__(self, service: str, max_message_bytes: int) -> None:
+        super().__init__(service)
+        self._max_message_bytes = max_message_bytes
+
+    def wrap(self, handler: Handler, method: str) -> Handler:
+        """The handler with its errors explained."""
+        behaviour = _behaviour(handler)
+
+        async def explained(request: Any, context: Context) -> Any:
+            request_id = uuid.uuid4().hex
+            context.set_trailing_metadata(((REQUEST_ID_KEY, request_id),))
+            try:
+                if isinstance(request, ApiError):
+                    raise request
+                return await behaviour(request, context)
+            except ApiError as error:
+                refused = error
+            except grpc.aio.BaseError:  # aborted already, or the client is gone
+                raise
+            except asyncio.CancelledError:
+                if _is_cancelled():
+                    raise
+                logger.exception("a part of %s was cancelled", method)
+                refused = _internal()
+            except Exception:
+                logger.exception("%s failed", method)
+                refused = _internal()
+            metrics.REJECTED.labels(refused.code).inc()
+            details = trailing_metadata(refused, request_id)
+            return await context.abort(status_code(refused), status_message(refused), details)
+
+        return _rebuilt(handler, explained, self._reader(handler))
+
+    def _reader(self, handler: Handler) -> Callable[[bytes], Any]:
+        """A deserializer that answers the message, or the ApiError that it deserves."""
+        read = handler.request_deserializer
+        assert read is not None, "generated methods have a deserializer"
+
+        def read_or_refuse(data: bytes) -> Any:
+            if len(data) > self._max_message_bytes:
+                return _too_large(self._max_message_bytes)
+            try:
+                return read(data)
+            except (DecodeError, ValueError) as error:
+                return ApiError("bad_request", f"the message cannot be read: {error}", "body")
+
+        return read_or_refuse
+
+
+class Timed(_Around):
+    """Ends calls whose client reads too slowly; the handlers keep the deadline of the work."""
+
+    def __init__(self, service: str, timeout_s: float) -> None:
+        super().__init__(service)
+        self._timeout_s = timeout_s
+
+    def wrap(self, handler: Handler, method: str) -> Handler:
+        """The handler within a time."""
+        behaviour = _behaviour(handler)
+
+        async def timed(request: Any, context: Context) -> Any:
+            try:
+                async with asyncio.timeout(self._timeout_s + SLACK_S):
+                    return await behaviour(request, context)
+            except TimeoutError as error:
+                message = f"not read within {self._timeout_s:g} s"
+                raise ApiError("deadline_exceeded", message) from error
+
+        return _rebuilt(handler, timed)
+
+
+class Open(_Around):
+    """Refuses calls once the service stops, and not before `may_refuse` is set.
+
+    gRPC cancels the calls that wait to be picked up when its server stops. A client that is refused
+    at once sends the next one into that moment; one that is held up does not.
+    """
+
+    def __init__(self, service: str, expect_open: Callable[[], None]) -> None:
+        super().__init__(service)
+        self._expect_open = expect_open
+        self.may_refuse = asyncio.Event()
+
+    def wrap(self, handler: Handler, method: str) -> Handler:
+        """The handler, while the service does not stop."""
+        behaviour = _behaviour(handler)
+
+        async def admitted(request: Any, context: Context) -> Any:
+            try:
+                self._expect_open()
+            except ApiError:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self.may_refuse.wait(), HOLD_S)
+                raise
+            return await behaviour(request, context)
+
+        return _rebuilt(handler, admitted)
+
+
+class Authorized(_Around):
+    """Asks a hook about the metadata of every call."""
+
+    def __init__(self, service: str, authorize: Authorize) -> None:
+        super().__init__(service)
+        self._authorize = authorize
+
+    def wrap(self, handler: Handler, method: str) -> Handler:
+        """The handler behind the hook."""
+        behaviour = _behaviour(handler)
+
+        async def authorized(request: Any, context: Context) -> Any:
+            self._authorize(call_metadata(context))
+            return await behaviour(request, context)
+
+        return _rebuilt(handler, authorized)
+
+
+def call_metadata(context: Context) -> dict[str, str | bytes]:
+    """The metadata of a call; the last of several values of a key."""
+    return dict(context.invocation_metadata() or ())
+
+
+def request_id(context: Context) -> str:
+    """The id that `Explained` gave the call."""
+    return str(dict(context.trailing_metadata())[REQUEST_ID_KEY])
+
+
+def _behaviour(handler: Handler) -> Behaviour:
+    behaviour: Any = handler.unary_stream if handler.response_streaming else handler.unary_unary
+    return behaviour
+
+
+def _rebuilt(
+    handler: Handler, behaviour: Behaviour, reader: Callable[[bytes], Any] | None = None
+) -> Handler:
+    build = (
+        grpc.unary_stream_rpc_method_handler
+        if handler.response_streaming
+        else grpc.unary_unary_rpc_method_handler
+    )
+    return build(behaviour, reader or handler.request_deserializer, handler.response_serializer)
+
+
+def _is_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def _name(code: Any) -> str:
+    """The name of a status; the context knows it as a number until it was set."""
+    return code.name if isinstance(code, grpc.StatusCode) else "OK"
+
+
+def _internal() -> ApiError:
+    return ApiError("internal", "the service failed on this request; see its log")
+
+
+def _too_large(max_bytes: int) -> ApiError:
+    return ApiError(
+        "bad_request",
+        f"the request message is larger than {max_bytes} bytes",
+        "body",
+        [0, max_bytes],
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    )

@@ -1,0 +1,178 @@
+"""What is remembered of jobs: in memory, or in an SQLite file that survives a restart.
+
+Knows nothing about running them. Results are JSON texts; the oldest finished jobs are forgotten
+after their time, or when the results take too many bytes.
+"""
+
+import sqlite3
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+from service.job_schema import FINISHED, Kind, State
+
+OVERHEAD = 1000  # bytes that a job takes beside its result
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job as it is remembered."""
+
+    job_id: str
+    kind: Kind
+    request: str  # JSON; empty once it is finished
+    digest: str  # of kind and request
+    created_at: float
+    key: str | None = None  # idempotency key
+    state: State = "queued"
+    finished_at: float | None = None
+    result: str | None = None  # JSON
+    error: str | None = None  # JSON
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether it will not change any more."""
+        return self.state in FINISHED
+
+
+class JobStore(Protocol):
+    """Where jobs are remembered."""
+
+    def add(self, job: Job) -> None:
+        """Remember a new job."""
+
+    def get(self, job_id: str) -> Job | None:
+        """The job of an id."""
+
+    def of_key(self, key: str) -> Job | None:
+        """The job of an idempotency key."""
+
+    def change(self, job_id: str, **changes: Any) -> None:
+        """Remember a change; an unknown job has none."""
+
+    def unfinished(self) -> list[Job]:
+        """Jobs to be done, oldest first."""
+
+    def prune(self, finished_before: float, max_bytes: int) -> None:
+        """Forget finished jobs that are too old, and the oldest beyond the bytes."""
+
+
+class MemoryJobs:
+    """Jobs that end with the process."""
+
+    def __init__(self) -> None:
+        self._jobs: dict[str, Job] = {}
+        self._of_key: dict[str, str] = {}
+
+    def add(self, job: Job) -> None:
+        """Remember a new job."""
+        self._jobs[job.job_id] = job
+        if job.key is not None:
+            self._of_key[job.key] = job.job_id
+
+    def get(self, job_id: str) -> Job | None:
+        """The job of an id."""
+        return self._jobs.get(job_id)
+
+    def of_key(self, key: str) -> Job | None:
+        """The job of an idempotency key."""
+        return self._jobs.get(self._of_key.get(key, ""))
+
+    def change(self, job_id: str, **changes: Any) -> None:
+        """Remember a change; an unknown job has none."""
+        if job_id in self._jobs:
+            self._jobs[job_id] = replace(self._jobs[job_id], **changes)
+
+    def unfinished(self) -> list[Job]:
+        """Jobs to be done, oldest first."""
+        return [job for job in self._jobs.values() if not job.is_finished]
+
+    def prune(self, finished_before: float, max_bytes: int) -> None:
+        """Forget finished jobs that are too old, and the oldest beyond the bytes."""
+        sizes = {
+            job.job_id: (job.finished_at or 0.0, OVERHEAD + len(job.result or ""))
+            for job in self._jobs.values()
+            if job.is_finished
+        }
+        for job_id in _outdated(sizes, finished_before, max_bytes):
+            job = self._jobs.pop(job_id)
+            if job.key is not None:
+                self._of_key.pop(job.key, None)
+
+
+class SqliteJobs:
+    """Jobs in a file; those that a stopped process left unfinished are queued again."""
+
+    def __init__(self, path: Path) -> None:
+        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        self._db.row_factory = sqlite3.Row
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=NORMAL")
+        columns = ", ".join(field.name for field in fields(Job) if field.name != "job_id")
+        self._db.execute(f"CREATE TABLE IF NOT EXISTS jobs (job_id TEXT PRIMARY KEY, {columns})")
+        self._db.execute("CREATE INDEX IF NOT EXISTS jobs_key ON jobs (key)")
+        self._db.execute("UPDATE jobs SET state='queued' WHERE state='running'")
+
+    def add(self, job: Job) -> None:
+        """Remember a new job."""
+        values = asdict(job)
+        names, marks = ", ".join(values), ", ".join("?" * len(values))
+        self._db.execute(f"INSERT INTO jobs ({names}) VALUES ({marks})", tuple(values.values()))
+
+    def get(self, job_id: str) -> Job | None:
+        """The job of an id."""
+        return next(self._select("job_id = ?", job_id), None)
+
+    def of_key(self, key: str) -> Job | None:
+        """The job of an idempotency key."""
+        return next(self._select("key = ? ORDER BY created_at DESC", key), None)
+
+    def change(self, job_id: str, **changes: Any) -> None:
+        """Remember a change; an unknown job has none."""
+        names = ", ".join(f"{name} = ?" for name in changes)
+        self._db.execute(f"UPDATE jobs SET {names} WHERE job_id = ?", (*changes.values(), job_id))
+
+    def unfinished(self) -> list[Job]:
+        """Jobs to be done, oldest first."""
+        return list(self._select("state IN ('queued', 'running') ORDER BY created_at"))
+
+    def prune(self, finished_before: float, max_bytes: int) -> None:
+        """Forget finished jobs that are too old, and the oldest beyond the bytes."""
+        rows = self._db.execute(
+            "SELECT job_id, finished_at, coalesce(length(result), 0) + ? AS size FROM jobs"
+            " WHERE finished_at IS NOT NULL",
+            (OVERHEAD,),
+        )
+        sizes = {row["job_id"]: (row["finished_at"], row["size"]) for row in rows}
+        for job_id in _outdated(sizes, finished_before, max_bytes):
+            self._db.execute("DELETE FROM jobs WHERE job_id = ?", (job_id,))
+
+    def _select(self, where: str, *values: str) -> Iterator[Job]:
+        for row in self._db.execute(f"SELECT * FROM jobs WHERE {where}", values):
+            yield Job(**dict(row))
+
+
+def open_job_store(path: str) -> JobStore:
+    """The file's jobs, or none in memory."""
+    return SqliteJobs(Path(path)) if path else MemoryJobs()
+
+
+def now() -> float:
+    """Seconds since 1970: times of jobs outlive a process."""
+    return time.time()
+
+
+def _outdated(
+    finished: Mapping[str, tuple[float, int]], finished_before: float, max_bytes: int
+) -> list[str]:
+    """Ids to forget, of {id: (finished at, bytes)}."""
+    total = sum(size for _, size in finished.values())
+    outdated = []
+    for job_id, (finished_at, size) in sorted(finished.items(), key=lambda item: item[1]):
+        if finished_at >= finished_before and total <= max_bytes:
+            break
+        outdated.append(job_id)
+        total -= size
+    return outdated

@@ -1,0 +1,60 @@
+"""Schema violations as ApiErrors: the field and what it allows. Knows no transport."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from service.errors import ApiError
+
+SHOWN = 80  # characters of a refused value
+BOUNDS = ("ge", "gt", "le", "lt", "min_length", "max_length", "multiple_of")
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def parse(model: type[Model], data: Mapping[str, Any]) -> Model:
+    """The request model of plain values; raises the ApiError that REST would answer."""
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        raise violation(error.errors()) from error
+
+
+def violation(
+    errors: Sequence[Any], skipped: int = 0, tags: Sequence[str] = ()
+) -> ApiError:  # errors of pydantic
+    """The first violation; `skipped` parts of its place, and union `tags`, are not the client's."""
+    first = errors[0]
+    place = [part for part in first["loc"][skipped:] if part not in tags]
+    if first["type"].startswith("union_tag"):
+        place.append(first["ctx"]["discriminator"].strip("'"))
+    return ApiError("bad_request", _message(first), field_name(place), _allowed(first))
+
+
+def field_name(place: Sequence[int | str]) -> str:
+    """("edits", 0, "steps") as edits[0].steps; no place is the whole body."""
+    field = ""
+    for part in place:
+        field += f"[{part}]" if isinstance(part, int) else f".{part}"
+    return field.lstrip(".") or "body"
+
+
+def _message(error: Mapping[str, Any]) -> str:
+    if error["type"] == "json_invalid":
+        return f"the body is not JSON: {error.get('ctx', {}).get('error', '')}"
+    given = json.dumps(error.get("input"), default=str)
+    shown = given if len(given) <= SHOWN else f"{given[: SHOWN - 3]}..."
+    return f"{error['msg']}; got {shown}"
+
+
+def _allowed(error: Mapping[str, Any]) -> list[Any] | None:
+    """Bounds or literals of a pydantic error, where it has them."""
+    context = error.get("ctx", {})
+    expected = context.get("expected") or context.get("expected_tags")
+    if expected is not None:
+        return re.findall(r"'([^']*)'", str(expected)) or None
+    bounds = set(BOUNDS) & context.keys()
+    return [f"{name} {context[name]}" for name in sorted(bounds)] or None

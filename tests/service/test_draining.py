@@ -1,0 +1,120 @@
+"""service/draining.py: SIGTERM under load on the real service, and holds of a runner."""
+
+import asyncio
+import signal
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from model_store import StoredModel
+from service import draining
+from service.draining import Holds
+from tests.servers import running_server
+from tests.service.test_limits import BODY
+
+CLIENTS = 8
+GRACE_S = 25
+Outcome = tuple[str, str]  # when it was sent, and how it ended
+
+
+def server_of(url: str) -> psutil.Process:
+    """The parent process of the service."""
+    port = str(httpx.URL(url).port)
+    return next(
+        process
+        for process in psutil.process_iter(["cmdline"])
+        if port in (process.info["cmdline"] or []) and "serve" in process.info["cmdline"]
+    )
+
+
+def edit(client: httpx.Client, seed: int) -> str:
+    answer = client.post("/v1/edit", json={**BODY, "source": {"seed": seed}})
+    if answer.status_code == 200:
+        return "answered"
+    return f"{answer.status_code} {answer.json()['error']['code']}"
+
+
+def stream(client: httpx.Client, seed: int) -> str:
+    body = {**BODY, "source": {"seed": seed}}
+    with client.stream("POST", "/v1/edit/stream", json=body) as answer:
+        text = "".join(answer.iter_text())
+    if "event: summary" in text:
+        return "answered"
+    return f"{answer.status_code} {'overloaded' if 'overloaded' in text else text[-200:]}"
+
+
+def send(
+    url: str, number: int, told: threading.Event, work: Callable[[httpx.Client, int], str]
+) -> list[Outcome]:
+    """Outcomes of one client, which sends until the service is gone."""
+    outcomes: list[Outcome] = []
+    with httpx.Client(base_url=url, timeout=60) as client:
+        while len(outcomes) < 10_000:
+            when = "after" if told.is_set() else "before"
+            try:
+                outcomes.append((when, work(client, 1000 * number + len(outcomes))))
+            except httpx.ConnectError:
+                outcomes.append((when, "refused"))
+                return outcomes
+            except (httpx.NetworkError, httpx.RemoteProtocolError):
+                outcomes.append((when, "never read"))
+    return outcomes
+
+
+@pytest.mark.slow
+def test_a_sigterm_under_load_answers_what_was_accepted(
+    tiny_style: StoredModel, bentoml_home: Path, tmp_path: Path
+) -> None:
+    told = threading.Event()
+    with (
+        running_server(bentoml_home, tmp_path / "log.txt", "--models", "tiny-style") as url,
+        ThreadPoolExecutor(CLIENTS) as clients,
+    ):
+        server = server_of(url)
+        loads = [
+            clients.submit(send, url, number, told, stream if number % 2 else edit)
+            for number in range(CLIENTS)
+        ]
+        time.sleep(3)
+        server.send_signal(signal.SIGTERM)
+        sent = time.monotonic()
+        told.set()
+        outcomes = [outcome for load in loads for outcome in load.result()]
+        server.wait(GRACE_S)
+        assert time.monotonic() - sent < GRACE_S
+    before = {how for when, how in outcomes if when == "before"}
+    after = {how for when, how in outcomes if when == "after"}
+    # A request that was under way when the signal came may be the first that is refused.
+    assert before <= {"answered", "503 overloaded"}
+    assert "answered" in before
+    # What came between the last accept and the end of listening is reset by the kernel.
+    assert after <= {"503 overloaded", "refused", "answered", "never read"}
+    assert outcomes.count(("after", "never read")) <= CLIENTS
+    assert "refused" in after
+
+
+def waits(holds: Holds) -> float:
+    """Seconds until a runner that is told to stop goes."""
+    started = time.monotonic()
+    asyncio.run(holds.wait_until_free())
+    return time.monotonic() - started
+
+
+def test_a_held_runner_waits_for_its_holders(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(draining, "QUIET_S", 0.2)
+    alone, held, expired = (Holds(lambda: True, max_s=1) for _ in range(3))
+    assert 0.2 <= waits(alone) < 0.9
+    held.hold("api", 60)
+    assert waits(held) >= 1
+    held.hold("api", 0)
+    assert waits(held) < 0.2
+    expired.hold("api", 0.4)
+    assert 0.4 <= waits(expired) < 0.9
+    busy = Holds(lambda: False, max_s=0.5)
+    assert waits(busy) >= 0.5

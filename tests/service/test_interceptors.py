@@ -1,0 +1,124 @@
+"""The interceptors around small methods, on a real grpc.aio server in this process."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import grpc
+import pytest
+
+from service.errors import ApiError
+from service.interceptors import Authorized, Explained, Measured, Timed, request_id
+from tests.rpc_calls import Refused, refused
+
+SERVICE = "tests.Small"
+
+
+async def echo(request: bytes, context: Any) -> bytes:
+    return request + request_id(context).encode()[:0]
+
+
+async def broken(request: bytes, context: Any) -> bytes:
+    raise RuntimeError("a secret of the server")
+
+
+async def cancelled_inside(request: bytes, context: Any) -> bytes:
+    raise asyncio.CancelledError
+
+
+async def endless(request: bytes, context: Any) -> None:
+    while True:
+        await context.write(request)
+        await asyncio.sleep(0.01)
+
+
+def expect_key(metadata: Mapping[str, str | bytes]) -> None:
+    if metadata.get("authorization") != "Bearer sesame":
+        raise ApiError("unauthenticated", "give an API key", "authorization")
+
+
+@asynccontextmanager
+async def channel(*interceptors: grpc.aio.ServerInterceptor) -> AsyncIterator[Any]:
+    """A channel to the small methods behind the interceptors."""
+    methods: dict[str, Any] = {
+        behaviour.__name__: grpc.unary_unary_rpc_method_handler(behaviour, bytes, bytes)
+        for behaviour in (echo, broken, cancelled_inside)
+    }
+    methods["endless"] = grpc.unary_stream_rpc_method_handler(endless, bytes, bytes)
+    server = grpc.aio.server(interceptors=interceptors)
+    for name in (SERVICE, "tests.Other"):
+        handler = grpc.method_handlers_generic_handler(name, methods)
+        server.add_generic_rpc_handlers((handler,))
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as opened:
+        yield opened
+    await server.stop(None)
+
+
+def refusal(
+    method: str, *interceptors: grpc.aio.ServerInterceptor, service: str = SERVICE, **more: Any
+) -> Refused | bytes:
+    """What a client gets of a method."""
+
+    async def call() -> Refused | bytes:
+        async with channel(*interceptors) as opened:
+            path = f"/{service}/{method}"
+            try:
+                if method == "endless":
+                    return b"".join([part async for part in opened.unary_stream(path)(b"x")])
+                return bytes(await opened.unary_unary(path)(b"x", **more))
+            except grpc.aio.AioRpcError as error:
+                return refused(error)
+
+    return asyncio.run(call())
+
+
+def explained(max_bytes: int = 100) -> Explained:
+    return Explained(SERVICE, max_bytes)
+
+
+def test_an_answer_passes() -> None:
+    assert refusal("echo", Measured(SERVICE), explained(), Timed(SERVICE, 1)) == b"x"
+
+
+@pytest.mark.parametrize("method", ["broken", "cancelled_inside"])
+def test_a_failure_is_internal_and_keeps_its_secrets(method: str) -> None:
+    answer = refusal(method, explained())
+    assert isinstance(answer, Refused)
+    assert (answer.status, answer.code) == (grpc.StatusCode.INTERNAL, "internal")
+    assert "secret" not in answer.message
+
+
+def test_the_hook_refuses_and_lets_pass() -> None:
+    around = (explained(), Authorized(SERVICE, expect_key))
+    answer = refusal("echo", *around)
+    assert isinstance(answer, Refused)
+    assert (answer.status, answer.code, answer.field) == (
+        grpc.StatusCode.UNAUTHENTICATED,
+        "unauthenticated",
+        "authorization",
+    )
+    assert refusal("echo", *around, metadata=(("authorization", "Bearer sesame"),)) == b"x"
+
+
+def test_other_services_pass_untouched() -> None:
+    answer = refusal("broken", explained(), Authorized(SERVICE, expect_key), service="tests.Other")
+    assert isinstance(answer, Refused)
+    assert (answer.status, answer.code) == (grpc.StatusCode.UNKNOWN, None)
+
+
+def test_a_stream_ends_with_the_longest_time() -> None:
+    answer = refusal("endless", explained(), Timed(SERVICE, 0.1))
+    assert isinstance(answer, Refused)
+    assert (answer.status, answer.code) == (
+        grpc.StatusCode.DEADLINE_EXCEEDED,
+        "deadline_exceeded",
+    )
+
+
+def test_a_message_above_the_limit_is_refused() -> None:
+    answer = refusal("echo", explained(max_bytes=0))
+    assert isinstance(answer, Refused)
+    assert (answer.status, answer.field) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "body")

@@ -1,0 +1,59 @@
+"""service/job_store.py: both stores remember the same; a file outlives its process."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from service.job_store import OVERHEAD, Job, JobStore, MemoryJobs, SqliteJobs
+
+JOB = Job("1", "edit", '{"a": 1}', "digest", created_at=5.0, key="k")
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> JobStore:
+    return MemoryJobs() if request.param == "memory" else SqliteJobs(tmp_path / "jobs.db")
+
+
+def test_jobs_are_remembered_and_change(store: JobStore) -> None:
+    store.add(JOB)
+    assert store.get("1") == JOB
+    assert store.of_key("k") == JOB
+    assert store.get("2") is None
+    assert store.of_key("l") is None
+    store.change("1", state="done", result="{}", finished_at=6.0)
+    assert store.get("1") == dataclasses.replace(JOB, state="done", result="{}", finished_at=6.0)
+    store.change("2", state="done")
+    assert store.get("2") is None
+
+
+def test_unfinished_jobs_come_in_order(store: JobStore) -> None:
+    for number, state in enumerate(("queued", "done", "running", "queued")):
+        store.add(dataclasses.replace(JOB, job_id=str(number), created_at=number, key=None))
+        store.change(str(number), state=state)
+    assert [job.job_id for job in store.unfinished()] == ["0", "2", "3"]
+
+
+def test_old_jobs_and_too_many_bytes_are_forgotten(store: JobStore) -> None:
+    for number in range(5):
+        store.add(dataclasses.replace(JOB, job_id=str(number), key=f"k{number}"))
+        if number < 4:
+            store.change(str(number), state="done", result="x" * 100, finished_at=float(number))
+    store.prune(finished_before=1.0, max_bytes=2 * (OVERHEAD + 100))
+    kept = [number for number in range(5) if store.get(str(number))]
+    assert kept == [2, 3, 4]
+    assert store.of_key("k0") is None
+
+
+def test_a_file_outlives_its_process(tmp_path: Path) -> None:
+    path = tmp_path / "jobs.db"
+    first = SqliteJobs(path)
+    first.add(JOB)
+    first.add(dataclasses.replace(JOB, job_id="2", key=None))
+    first.change("1", state="done", result="{}", finished_at=6.0)
+    first.change("2", state="running")
+    second = SqliteJobs(path)
+    found = second.get("1")
+    assert found is not None
+    assert (found.state, found.result) == ("done", "{}")
+    assert [(job.job_id, job.state) for job in second.unfinished()] == [("2", "queued")]
