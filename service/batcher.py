@@ -15,6 +15,19 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
+BATCH_PIXELS = 4 * 256**2  # of all frames of a batch: bounds memory and keeps streams flowing
+
+
+def even_share(frames: int, most: int, resolution: int) -> int:
+    """Frames of each batch when so many go into the fewest batches of at most `most`.
+
+    Large images go into smaller batches. Depends on the request and its model alone, so that equal
+    requests are rendered in equal batches.
+    """
+    limit = max(1, min(most, BATCH_PIXELS // resolution**2))
+    return -(-frames // -(-frames // limit))
+
+
 class QueueFullError(Exception):
     """The queue holds as much as it may."""
 

@@ -16,6 +16,7 @@ import numpy as np
 from model_store import Starts
 from service import metrics
 from service.admission import Gate
+from service.batcher import even_share
 from service.calls import Call
 from service.errors import ApiError, raise_refusal
 from service.images import Encoding
@@ -99,7 +100,7 @@ class Engine:
         chunk: int | None = None,
         animation: bool = False,
     ) -> AsyncGenerator[Walked | Frame | Timings, None]:
-        """The walk, then frames as they are rendered, `chunk` in one call, then the timings.
+        """The walk, then frames as they are rendered, up to `chunk` in one call, then the timings.
 
         Without `chunk` all frames are rendered in one call; an animation is a single frame.
         """
@@ -112,6 +113,8 @@ class Engine:
             walk_s = time.perf_counter() - started
             render_s = 0.0
             indices = self._indices(walked, final_only)
+            if chunk:
+                chunk = even_share(len(indices), chunk, served.card.resolution)
             for some in _chunks(indices, None if animation else chunk):
                 began = time.perf_counter()
                 images = await self._render(

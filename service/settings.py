@@ -29,8 +29,9 @@ class Settings(BaseSettings):
         default=None,
         ge=1,
         le=4096,
-        description="frames rendered together, and latents walked together on a GPU; batches are "
-        "filled up to it, so that an image does not depend on the load; 4 on a CPU, 16 on a GPU",
+        description="most frames rendered together (fewer of large images), and latents walked "
+        "together on a GPU; batches do not depend on the load, so neither do images; "
+        "default: 9 on a CPU, 16 on a GPU",
     )
     max_batch_wait_ms: float = Field(
         default=0.0, ge=0, le=1000, description="how long an idle runner waits to fill a batch"

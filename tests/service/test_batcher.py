@@ -6,7 +6,7 @@ from collections.abc import Hashable
 
 import pytest
 
-from service.batcher import Batcher, BatchLimits, QueueFullError
+from service.batcher import Batcher, BatchLimits, QueueFullError, even_share
 
 LIMITS = BatchLimits(max_size=4, max_wait_s=0, max_queue=6)
 
@@ -108,3 +108,20 @@ def test_a_cancelled_caller_s_item_does_not_run() -> None:
         assert [batch for _, batch in recorder.batches] == [[1], [3]]
 
     asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("frames", "most", "resolution", "share"),
+    [
+        (1, 9, 64, 1),
+        (9, 9, 64, 9),
+        (10, 9, 64, 5),
+        (21, 9, 64, 7),
+        (9, 9, 256, 3),
+        (9, 16, 1024, 1),
+    ],
+)
+def test_frames_go_evenly_into_the_fewest_batches(
+    frames: int, most: int, resolution: int, share: int
+) -> None:
+    assert even_share(frames, most, resolution) == share
