@@ -7,7 +7,7 @@ set -euo pipefail
 url=${1:-http://127.0.0.1:3000}
 attribute=${2:-smile}
 target=${3:-smiling}
-edit='{"source": {"seed": 36}, "edits": [{"attribute": "'$attribute'", "target": "'$target'"}]}'
+edit='{"source": {"seed": 27}, "edits": [{"attribute": "'$attribute'", "target": "'$target'"}]}'
 
 post() { # path, body, further arguments of curl
     curl --silent --show-error -H 'content-type: application/json' -d "$2" "${@:3}" "$url$1"

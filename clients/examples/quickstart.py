@@ -15,20 +15,20 @@ def main(url: str, folder: Path) -> None:
     """Save what the service answers."""
     folder.mkdir(parents=True, exist_ok=True)
     with Client(url, timeout_s=30) as client:
-        edit = client.edit("smile", "smiling", seed=36)
+        edit = client.edit("smile", "smiling", seed=27)
         edit.frames[-1].image.save(folder / "smiling.png")
         print(f"smile: {edit.frames[0].scores['smile']} -> {edit.frames[-1].scores['smile']}")
 
         further = client.edit("smile", "not_smiling", latent=edit.latent, stop={"probability": 0.9})
         print(f"and back in {further.edits[0].steps_taken} steps: {further.edits[0].reached}")
 
-        with client.edit_stream("smile", "smiling", seed=36) as stream:
+        with client.edit_stream("smile", "smiling", seed=27) as stream:
             for frame in stream:
                 frame.image.save(folder / f"step-{frame.step:02}.png")
                 print(f"step {frame.step}: {frame.scores['smile']['smiling']:.2f}")
 
         try:
-            client.edit("smile", "grinning", seed=36)
+            client.edit("smile", "grinning", seed=27)
         except UnknownClassError as error:
             print(f"{error.field} may be {' or '.join(error.allowed or [])}")
 
@@ -38,7 +38,7 @@ def main(url: str, folder: Path) -> None:
 def by_job(client: Client) -> None:
     """The same edit as a job."""
     try:
-        job = client.submit_edit("smile", "smiling", seed=36)
+        job = client.submit_edit("smile", "smiling", seed=27)
     except UnsupportedError as error:
         print(error.message)
         return
