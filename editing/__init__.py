@@ -6,9 +6,9 @@ from editing.dependency import (
     at_equal_change,
     changes,
     dependency_curve,
-    log_odds,
     spread,
 )
+from editing.distilling import DistilOptions, distil_heads
 from editing.errors import (
     EditingError,
     NoEditableChannelsError,
@@ -18,9 +18,11 @@ from editing.errors import (
 from editing.fitting import FitOptions, FittedHead, average_heads, fit_head, predicted_classes
 from editing.gradients import combined_rows, jacobian, log_odds_rows
 from editing.intervals import Interval, mean_interval
+from editing.latent_walk import LatentWalk, latent_direction, latent_logits, walk_latents
 from editing.masking import MaskedDirection, mask_salient_channels
 from editing.measures import EditRates, edit_rates
 from editing.methods import EditSettings, GradCtrlWalk, Method, Path
+from editing.projection import project_off
 from editing.released import (
     RELEASED_STEP_SIZE,
     RELEASED_STEPS,
@@ -38,10 +40,11 @@ from editing.scoring import (
     StackedHeads,
     class_logits,
     class_probabilities,
+    log_odds,
     stack_heads,
 )
 from editing.shapes import expect_shape
-from editing.spaces import apply_deltas, edited_point, layer_mask
+from editing.spaces import apply_deltas, edited_point, layer_mask, widen
 from editing.trajectory import NEVER_STOP, Trajectory, WalkPlan, direction_at, walk
 
 __all__ = [
@@ -50,6 +53,7 @@ __all__ = [
     "RELEASED_STEP_SIZE",
     "Changes",
     "DependencyCurve",
+    "DistilOptions",
     "EditRates",
     "EditSettings",
     "EditingError",
@@ -59,6 +63,7 @@ __all__ = [
     "GradCtrlWalk",
     "Head",
     "Interval",
+    "LatentWalk",
     "MaskedDirection",
     "Method",
     "NoEditableChannelsError",
@@ -79,11 +84,14 @@ __all__ = [
     "combined_rows",
     "dependency_curve",
     "direction_at",
+    "distil_heads",
     "edit_rates",
     "edited_point",
     "expect_shape",
     "fit_head",
     "jacobian",
+    "latent_direction",
+    "latent_logits",
     "layer_mask",
     "log_odds",
     "log_odds_rows",
@@ -93,9 +101,12 @@ __all__ = [
     "paper_walk",
     "predicted_classes",
     "probability_rows",
+    "project_off",
     "released_walk",
     "score_rows",
     "spread",
     "stack_heads",
     "walk",
+    "walk_latents",
+    "widen",
 ]

@@ -31,15 +31,6 @@ class DependencyCurve:
     counts: Tensor  # [B], int64
 
 
-def log_odds(logits: Tensor) -> Tensor:
-    """log(p / (1 - p)) of every class of logits [..., K]; -inf for classes that do not exist."""
-    classes = logits.shape[-1]
-    others = logits.unsqueeze(-2).expand(*logits.shape, classes)  # [..., K, K]
-    own = torch.eye(classes, dtype=torch.bool, device=logits.device)
-    rest = others.masked_fill(own, -torch.inf).logsumexp(dim=-1)  # [..., K]
-    return logits - rest
-
-
 def spread(margins: Tensor) -> Tensor:
     """Standard deviations [A, K] of the margins [N, A, K] of unedited images; 1 for absent classes.
 

@@ -117,7 +117,7 @@ def _fit_once(
     generator: torch.Generator,
     options: FitOptions,
 ) -> _Fit:
-    head = _new_head(latents.shape[1], num_classes, options.hidden_units, generator)
+    head = new_head(latents.shape[1], num_classes, options.hidden_units, generator)
     weights = [head.hidden_weight, head.class_weight]
     optimizer = torch.optim.AdamW(
         [
@@ -141,7 +141,8 @@ def _fit_once(
     return _Fit(best_head, float(hits.double().mean()), best_loss, best_epoch)
 
 
-def _new_head(channels: int, num_classes: int, units: int, generator: torch.Generator) -> Head:
+def new_head(channels: int, num_classes: int, units: int, generator: torch.Generator) -> Head:
+    """A head before training, its weights drawn as torch.nn.Linear draws them."""
     logits = 1 if num_classes == 2 else num_classes
 
     def uniform(rows: int, columns: int) -> Tensor:

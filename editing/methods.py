@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 from editing.errors import EditingError
+from editing.latent_walk import walk_latents
 from editing.scoring import StackedHeads
 from editing.shapes import expect_shape
-from editing.spaces import apply_deltas, edited_point
-from editing.trajectory import NEVER_STOP, WalkPlan, walk
+from editing.trajectory import NEVER_STOP, WalkPlan
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,8 @@ class EditSettings:
 
     top_k: tuple[int, ...]  # per attribute, channels to protect; 0 protects none
     layers: tuple[int, int]  # half-open
-    step_size: float  # L2 length of a step, latent units
+    step_size: float  # L2 length of a step, latent units; with a goal the longest one
+    goal: float | None = None  # log-odds of the target that the last step aims at
 
 
 @dataclass(frozen=True)
@@ -66,10 +67,8 @@ class GradCtrlWalk:
     def path(self, latents: Tensor, attribute: int, target: Tensor, steps: int) -> Path:
         """The walk of latents [N, L, C] to target [N]."""
         plan, ranges = plan_batch(self.settings, latents, attribute, target, steps)
-        start = edited_point(latents, ranges)
-        found = walk(self.heads, start, plan)
-        points = pad_points(found.points, steps)
-        return Path(apply_deltas(latents, points - start[:, None], ranges), None, found.refused)
+        found = walk_latents(self.heads, latents, plan, ranges)
+        return Path(pad_points(found.latents, steps), None, found.trajectory.refused)
 
 
 def plan_batch(
@@ -89,14 +88,15 @@ def plan_batch(
         step_size=latents.new_full((samples,), chosen.step_size),
         top_k=target.new_tensor(chosen.top_k).expand(samples, -1),
         stop_probability=latents.new_full((samples,), NEVER_STOP),
+        goal=None if chosen.goal is None else latents.new_full((samples,), chosen.goal),
     )
     return plan, target.new_tensor(chosen.layers).expand(samples, -1)
 
 
 def pad_points(points: Tensor, steps: int) -> Tensor:
-    """Points [N, steps + 1, C] of points [N, T, C]: where a walk ended early, it stays."""
+    """Points [N, steps + 1, ...] of points [N, T, ...]: where a walk ended early, it stays."""
     missing = steps + 1 - points.shape[1]
-    return torch.cat([points, points[:, -1:].expand(-1, missing, -1)], dim=1)
+    return torch.cat([points, points[:, -1:].repeat_interleave(missing, dim=1)], dim=1)
 
 
 def check_edit(

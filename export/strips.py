@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from PIL import Image
 
-from editing import StackedHeads, Trajectory, apply_deltas, edited_point, walk
-from export.banks import sample_latents
+from editing import StackedHeads, Trajectory, walk_latents
 from export.errors import ExportError
+from export.sampling import sample_latents
 from model_store import Generator, PlannedEdit, StoredModel, class_labels, to_pixels, walk_plan
 
 
@@ -51,13 +51,12 @@ def edit_seed(
     with torch.inference_mode():
         latents = sample_latents(generator, [seed], truncation, labels)  # [1, L, C]
         plan, ranges = walk_plan([edit], latents.device)
-        start = edited_point(latents, ranges)
-        path = walk(heads, start, plan)
+        walked = walk_latents(heads, latents, plan, ranges)
+        path = walked.trajectory
         if bool(path.refused[0]):
             raise ExportError("the exclusions leave no channel to move; lower their top_k")
         taken = int(path.steps_taken[0])
-        moved = apply_deltas(latents, path.points - start[:, None], ranges)[0, : taken + 1]
-        frames = to_pixels(generator.synthesis(moved))
+        frames = to_pixels(generator.synthesis(walked.latents[0, : taken + 1]))
     probabilities = path.probabilities[0, : taken + 1, edit.attribute, edit.target]
     return LocalEdit(frames, probabilities.numpy(), path)
 

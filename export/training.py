@@ -6,18 +6,27 @@ Chooses samples and keeps score; the fitting itself is editing.fitting.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from shutil import copyfile
 from typing import Literal
 
 import numpy as np
 import torch
 
-from editing import EditingError, FitOptions, FittedHead, fit_head, predicted_classes
+from editing import EditingError, FitOptions, Head, fit_head, predicted_classes
 from export.banks import Bank
-from export.errors import LabelError
+from export.errors import ExportError, LabelError
 from export.labels import AttributeLabels
-from model_store import AttributeCard, EditDefaults, StoredModel, save_attributes, save_heads
+from model_store import (
+    CLASSIFIERS_FILE,
+    ONE_LAYER_FILE,
+    AttributeCard,
+    EditDefaults,
+    StoredModel,
+    save_attributes,
+)
 
 Selection = Literal["extremes", "random"]
+_SELECTIONS: tuple[Selection, ...] = ("extremes", "random")
 EXTREME_SHARE = 0.05  # of each class; the released code trains on the top and bottom 5 % of a bank
 MAX_VALIDATION = 4000
 
@@ -27,7 +36,8 @@ class TrainedAttribute:
     """A head and the figures behind it."""
 
     card: AttributeCard
-    fitted: FittedHead
+    head: Head
+    remark: str  # of how it was fitted
 
 
 def train_attribute(
@@ -55,20 +65,37 @@ def train_attribute(
         )
     except EditingError as error:
         raise LabelError(f"{name}: {error}") from error
-    accuracy = None
-    if len(rest):
-        hits = predicted_classes(fitted.head, points[count:]) == targets[count:]
-        accuracy = round(float(hits.double().mean()), 4)
-    card = AttributeCard(
+    hits = predicted_classes(fitted.head, points[count:]) == targets[count:]
+    card = attribute_card(name, labels, per_class, hits.numpy(), defaults)
+    remark = f"held out {fitted.held_out_accuracy:.3f} (mean of {len(fitted.epochs)} restarts)"
+    return TrainedAttribute(card, fitted.head, remark)
+
+
+def attribute_card(
+    name: str,
+    labels: AttributeLabels,
+    per_class: int,
+    hits: np.ndarray,  # [V], bool, which validation samples the head reads correctly
+    defaults: EditDefaults | None = None,
+) -> AttributeCard:
+    """The card of a trained attribute."""
+    return AttributeCard(
         name=name,
         classes=labels.classes,
         defaults=defaults or EditDefaults(),
-        validation_accuracy=accuracy,
-        validation_samples=len(rest),
+        validation_accuracy=round(float(hits.mean()), 4) if len(hits) else None,
+        validation_samples=len(hits),
         training_samples_per_class=per_class,
         labelled_by=labels.labelled_by,
     )
-    return TrainedAttribute(card, fitted)
+
+
+def as_selection(name: str) -> Selection:
+    """A selection by name; ExportError says which there are."""
+    for selection in _SELECTIONS:
+        if selection == name:
+            return selection
+    raise ExportError(f"--select must be {' or '.join(_SELECTIONS)}, got {name!r}")
 
 
 def choose_samples(
@@ -104,7 +131,7 @@ def train_model(
     per_class: int,
     selection: Selection = "extremes",
     seed: int = 0,
-    progress: Callable[[str, int], None] = lambda name, restart: None,
+    progress: Callable[[str, int, int], None] = lambda what, done, total: None,
 ) -> list[TrainedAttribute]:
     """Heads for every labelled attribute, in the order of the labels."""
     known = {attribute.name: attribute.defaults for attribute in model.card.attributes}
@@ -112,7 +139,7 @@ def train_model(
     for name, one in labels.items():
 
         def report(restart: int, name: str = name) -> None:
-            progress(name, restart)
+            progress(f"training {name}", restart + 1, FitOptions.num_seeds)
 
         trained.append(
             train_attribute(
@@ -131,13 +158,19 @@ def train_model(
 
 def store_trained(model: StoredModel, trained: list[TrainedAttribute]) -> StoredModel:
     """A new version of the model: these attributes replace those of the same name."""
-    heads = {one.card.name: one.fitted.head for one in trained}
+    heads = {one.card.name: one.head for one in trained}
     return save_attributes(model, [one.card for one in trained], heads)
 
 
 def write_heads(model: StoredModel, folder: Path) -> None:
-    """`<name>.safetensors` and `<name>.json`, as `gradctrl fetch` reads them."""
+    """`<name>.safetensors` and `<name>.json`, as `gradctrl fetch` reads them.
+
+    Heads of one layer that are stored beside those of all layers go to `<name>-one-layer`.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    save_heads(model.heads(), folder / f"{model.card.name}.safetensors")
+    name = model.card.name
+    copyfile(model.path / CLASSIFIERS_FILE, folder / f"{name}.safetensors")
+    if ONE_LAYER_FILE in model.card.files:
+        copyfile(model.path / ONE_LAYER_FILE, folder / f"{name}-one-layer.safetensors")
     entries = [attribute.model_dump_json(indent=2) for attribute in model.card.attributes]
-    (folder / f"{model.card.name}.json").write_text("[" + ",\n".join(entries) + "]\n")
+    (folder / f"{name}.json").write_text("[" + ",\n".join(entries) + "]\n")

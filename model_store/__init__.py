@@ -47,8 +47,10 @@ from model_store.starts import (
     z_of_seeds,
 )
 from model_store.store import (
+    CLASSIFIERS_FILE,
     DISCRIMINATOR_FILE,
     GENERATOR_FILE,
+    ONE_LAYER_FILE,
     StoredModel,
     find_model,
     list_models,
@@ -59,6 +61,7 @@ from model_store.store import (
 from model_store.style_vectors import (
     StyledGenerator,
     movable_channels,
+    style_map,
     style_vectors,
     styled,
     synthesise_edited,
@@ -66,6 +69,7 @@ from model_store.style_vectors import (
 
 __all__ = [
     "BASELINES",
+    "CLASSIFIERS_FILE",
     "DCGAN_FORMAT",
     "DIRECTIONS_FILE",
     "DISCRIMINATOR_FILE",
@@ -74,6 +78,7 @@ __all__ = [
     "MAX_MAGNITUDE",
     "METHODS",
     "NAME_PATTERN",
+    "ONE_LAYER_FILE",
     "STYLE_METHODS",
     "AttributeCard",
     "CheckpointError",
@@ -121,6 +126,7 @@ __all__ = [
     "start_latents",
     "stored_directions",
     "stored_methods",
+    "style_map",
     "style_vectors",
     "styled",
     "synthesise_edited",

@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Family = Literal["dcgan", "stylegan1", "stylegan2", "stylegan3"]
 Space = Literal["z", "w", "w_plus"]
+HeadsRead = Literal["one_layer", "all_layers"]
 NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,63}$"
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -29,6 +30,13 @@ class EditDefaults(CardModel):
 
     steps: int = Field(default=20, ge=0, le=64)
     step_size: float = Field(default=0.3, gt=0, description="L2 length of a step in latent units")
+    goal: float | None = Field(
+        default=None,
+        gt=0,
+        lt=1,
+        description="probability of the target that the last step aims at; step_size is then the "
+        "longest step; null: every step has step_size",
+    )
     exclude: tuple[Exclusion, ...] = ()
     layers: tuple[int, int] | None = Field(default=None, description="half-open; null is all")
 
@@ -79,6 +87,11 @@ class ModelCard(CardModel):
     network: dict[str, Any] = Field(
         default={}, description="options of the network that its weights do not show"
     )
+    heads_read: HeadsRead = Field(
+        default="one_layer",
+        description="one_layer: w_dim or z_dim channels, the mean of the edited layers; "
+        "all_layers: num_ws * w_dim channels of w_plus",
+    )
     attributes: tuple[AttributeCard, ...] = ()
     provenance: Provenance
     files: dict[str, Sha256] = {}
@@ -101,6 +114,12 @@ class ModelCard(CardModel):
         assert self.num_ws is not None
         assert self.w_dim is not None
         return (self.num_ws, self.w_dim)
+
+    @property
+    def head_channels(self) -> int:
+        """Channels that heads read, and that a top_k counts."""
+        layers, channels = self.latent_shape
+        return layers * channels if self.heads_read == "all_layers" else channels
 
     @model_validator(mode="after")
     def _names_are_consistent(self) -> Self:

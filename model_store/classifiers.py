@@ -1,13 +1,15 @@
 """Heads as safetensors: `<attribute>.hidden.weight` and so on. Knows nothing about training."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from editing import EditingError, Head, StackedHeads, stack_heads
-from model_store.cards import AttributeCard
+from editing import EditingError, Head, StackedHeads, stack_heads, widen
+from model_store.cards import AttributeCard, HeadsRead, ModelCard
 from model_store.errors import CorruptModelError
 
 _PARTS = {
@@ -18,10 +20,10 @@ _PARTS = {
 }
 
 
-def save_heads(heads: Mapping[str, Head], path: Path) -> None:
+def save_heads(heads: Mapping[str, Head], path: Path, dtype: torch.dtype = torch.float32) -> None:
     """Write heads by attribute name."""
     tensors = {
-        f"{name}.{part}": getattr(head, field).contiguous()
+        f"{name}.{part}": getattr(head, field).to(dtype).contiguous()
         for name, head in heads.items()
         for part, field in _PARTS.items()
     }
@@ -42,7 +44,9 @@ def read_heads(path: Path, attributes: Sequence[AttributeCard]) -> dict[str, Hea
         )
     heads = {}
     for attribute in attributes:
-        parts = {field: tensors[f"{attribute.name}.{part}"] for part, field in _PARTS.items()}
+        parts = {  # half precision on the disk is widened here
+            field: tensors[f"{attribute.name}.{part}"].float() for part, field in _PARTS.items()
+        }
         heads[attribute.name] = Head(**parts)
         if heads[attribute.name].num_classes != len(attribute.classes):
             raise CorruptModelError(
@@ -50,6 +54,25 @@ def read_heads(path: Path, attributes: Sequence[AttributeCard]) -> dict[str, Hea
                 f"its card names {list(attribute.classes)}"
             )
     return heads
+
+
+def with_equal_reach(
+    heads: Mapping[str, Head], card: ModelCard
+) -> tuple[dict[str, Head], HeadsRead]:
+    """Heads that all read as many channels, and what they read.
+
+    Where one reads all layers the others are made to read the mean of all layers.
+    """
+    layers, channels = card.latent_shape
+    if all(head.num_channels == channels for head in heads.values()):
+        return dict(heads), "one_layer"
+    wide = {
+        name: replace(head, hidden_weight=widen(head.hidden_weight, layers))
+        if head.num_channels == channels
+        else head
+        for name, head in heads.items()
+    }
+    return wide, "all_layers"
 
 
 def stack_by_card(heads: Mapping[str, Head], attributes: Sequence[AttributeCard]) -> StackedHeads:

@@ -4,6 +4,7 @@ The walks need heads, the baselines need directions (`gradctrl directions`). `av
 what may be offered to users; asking for anything else is refused with the reason.
 """
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 
 from torch import Tensor
@@ -24,12 +25,12 @@ from model_store.plans import plan_edit
 from model_store.store import StoredModel
 
 STYLE_STEP_SIZE = 1.0  # standard deviations of a channel
-_WALKS: dict[str, Callable[[StackedHeads, Sequence[EditSettings]], Method]] = {
-    "gradctrl": GradCtrlWalk,
+_RELEASED: dict[str, Callable[[StackedHeads, Sequence[EditSettings]], Method]] = {
     "gradctrl-released": ReleasedGradCtrl,
     "gradctrl-paper": PaperGradCtrl,
 }
 BASELINES = ("interfacegan", "interfacegan-conditional", "ganspace", "stylespace")
+_WALKS = ("gradctrl", *_RELEASED)
 METHODS = (*_WALKS, *BASELINES)
 
 
@@ -37,7 +38,9 @@ def available_pairs(model: StoredModel) -> list[tuple[str, str]]:
     """(method, attribute) of everything that the model can do, the default method first."""
     names = [attribute.name for attribute in model.card.attributes]
     fitted = {(one.method, one.attribute) for one in stored_directions(model)}
-    walks = [(method, name) for method in _WALKS for name in names]
+    released = model.one_layer_heads() is not None
+    usable = [method for method in _WALKS if method == "gradctrl" or released]
+    walks = [(method, name) for method in usable for name in names]
     return walks + [
         (method, name) for method in BASELINES for name in names if (method, name) in fitted
     ]
@@ -52,6 +55,7 @@ def stored_methods(
     available = {method for method, _ in available_pairs(model)}
     wanted = tuple(names) or tuple(name for name in METHODS if name in available)
     heads, settings = model.stacked_heads(), settings or card_settings(model.card)
+    one_layer = model.one_layer_heads()
     fitted = stored_directions(model)
     found: dict[str, Method] = {}
     for name in wanted:
@@ -59,8 +63,10 @@ def stored_methods(
             raise UnsupportedMethodError(f"no method {name!r}; there are: {', '.join(METHODS)}")
         if name not in available or heads is None:
             raise UnsupportedMethodError(_missing(model, name))
-        if name in _WALKS:
-            found[name] = _WALKS[name](heads, settings)
+        if name == "gradctrl":
+            found[name] = GradCtrlWalk(heads, settings)
+        elif name in _RELEASED and one_layer is not None:
+            found[name] = _RELEASED[name](one_layer, settings)
         else:
             found[name] = _baseline(name, model.card, fitted, settings)
     return found
@@ -69,7 +75,12 @@ def stored_methods(
 def card_settings(card: ModelCard) -> list[EditSettings]:
     """The defaults of every attribute, by indices."""
     planned = [plan_edit(card, one.name, one.classes[-1]) for one in card.attributes]
-    return [EditSettings(edit.top_k, edit.layers, edit.step_size) for edit in planned]
+    return [
+        EditSettings(
+            edit.top_k, edit.layers, edit.step_size, edit.goal if math.isfinite(edit.goal) else None
+        )
+        for edit in planned
+    ]
 
 
 def _baseline(
@@ -87,6 +98,8 @@ def _baseline(
 def _missing(model: StoredModel, name: str) -> str:
     if not model.card.attributes:
         return f"{name}: {model.tag} has no attributes; train some with: gradctrl train"
+    if name in _RELEASED:
+        return f"{name}: the heads of {model.tag} read all layers, the released ones read one"
     if name in STYLE_METHODS and model.card.edit_space == "z":
         return f"{name}: {model.tag} edits in z and has no style space"
     return f"{name}: {model.tag} has no such directions; run: gradctrl directions {model.card.name}"

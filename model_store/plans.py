@@ -3,6 +3,7 @@
 The service and the command line both plan edits here, so that both refuse the same things.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +12,7 @@ import torch
 from torch import Tensor
 
 from editing import NEVER_STOP, WalkPlan
-from model_store.cards import AttributeCard, ModelCard
+from model_store.cards import AttributeCard, EditDefaults, ModelCard
 from model_store.errors import PlanError
 
 
@@ -26,6 +27,7 @@ class PlannedEdit:
     top_k: tuple[int, ...]  # per attribute of the card; 0 protects nothing
     layers: tuple[int, int]  # half-open
     stop_probability: float
+    goal: float = math.inf  # log-odds of the target that the last step aims at; inf: full steps
 
     def masked(self, card: ModelCard) -> list[tuple[str, int]]:
         """The exclusions as (attribute, top_k)."""
@@ -44,6 +46,9 @@ def plan_edit(
 ) -> PlannedEdit:
     """One edit by indices; None takes the card's default, an empty `exclude` protects nothing.
 
+    A given step_size is the length of every step; the card's may be the longest one of a walk that
+    aims at a goal.
+
     Raises PlanError, whose `field` is the name of the argument at fault.
     """
     a, found = _attribute(card, attribute, "attribute")
@@ -57,6 +62,7 @@ def plan_edit(
         _top_k(card, a, chosen),
         _layers(card, found, layers),
         NEVER_STOP if stop is None else stop,
+        _goal(defaults) if step_size is None else math.inf,
     )
 
 
@@ -73,8 +79,13 @@ def walk_plan(edits: Sequence[PlannedEdit], device: torch.device | str) -> tuple
         step_size=column([edit.step_size for edit in edits], torch.float32),
         top_k=column([edit.top_k for edit in edits], torch.int64),
         stop_probability=column([edit.stop_probability for edit in edits], torch.float32),
+        goal=column([edit.goal for edit in edits], torch.float32),
     )
     return plan, column([edit.layers for edit in edits], torch.int64)
+
+
+def _goal(defaults: EditDefaults) -> float:
+    return math.inf if defaults.goal is None else math.log(defaults.goal / (1 - defaults.goal))
 
 
 def _attribute(card: ModelCard, name: str, field: str) -> tuple[int, AttributeCard]:
@@ -101,7 +112,7 @@ def _class(attribute: AttributeCard, name: str) -> int:
 
 
 def _top_k(card: ModelCard, target: int, exclude: Sequence[tuple[str, int]]) -> tuple[int, ...]:
-    _, channels = card.latent_shape
+    channels = card.head_channels
     top_k = [0] * len(card.attributes)
     for index, (name, k) in enumerate(exclude):
         field = f"exclude[{index}]"

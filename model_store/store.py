@@ -13,6 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 import bentoml
+import torch
 from bentoml.exceptions import BentoMLException, NotFound
 from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError, safe_open
@@ -21,7 +22,7 @@ from torch import Tensor
 
 from editing import Head, StackedHeads
 from model_store.cards import AttributeCard, Family, ModelCard
-from model_store.classifiers import read_heads, save_heads, stack_by_card
+from model_store.classifiers import read_heads, save_heads, stack_by_card, with_equal_reach
 from model_store.errors import (
     CheckpointError,
     CorruptModelError,
@@ -45,6 +46,7 @@ DEFAULT_MODEL = "avatars"  # of a service that is not told what to serve
 CARD_FILE = "card.json"
 GENERATOR_FILE = "generator.safetensors"
 CLASSIFIERS_FILE = "classifiers.safetensors"
+ONE_LAYER_FILE = "one_layer_classifiers.safetensors"  # of the released method, beside others
 DISCRIMINATOR_FILE = "discriminator.safetensors"
 _VERSION_DIGITS = 12
 _NETWORKS: dict[Family, Callable[[ModelCard, dict[str, Tensor]], Generator]] = {
@@ -107,6 +109,18 @@ class StoredModel:
         """All heads as one batch, in the order of the card; None without classifiers."""
         return stack_by_card(self.heads(), self.card.attributes) if self.card.attributes else None
 
+    def one_layer_heads(self) -> StackedHeads | None:
+        """Heads that read one layer, as the released method needs them; None where there are none.
+
+        A model whose heads read all layers may hold such heads beside them.
+        """
+        if self.card.heads_read == "one_layer":
+            return self.stacked_heads()
+        if ONE_LAYER_FILE not in self.card.files:
+            return None
+        heads = read_heads(self.path / ONE_LAYER_FILE, self.card.attributes)
+        return stack_by_card(heads, self.card.attributes)
+
 
 def save_model(
     generator: Generator,
@@ -120,7 +134,12 @@ def save_model(
         state = {key: tensor.contiguous() for key, tensor in generator.state().items()}
         save_file(state, staged / GENERATOR_FILE)
         if card.attributes:
-            save_heads({a.name: heads[a.name] for a in card.attributes}, staged / CLASSIFIERS_FILE)
+            own, heads_read = with_equal_reach(
+                {a.name: heads[a.name] for a in card.attributes}, card
+            )
+            card = card.model_copy(update={"heads_read": heads_read})
+            dtype = torch.float16 if heads_read == "all_layers" else torch.float32
+            save_heads(own, staged / CLASSIFIERS_FILE, dtype)
         for name, path in others.items():
             shutil.copyfile(path, staged / name)
         files = {path.name: sha256_of(path) for path in sorted(staged.iterdir())}
@@ -143,7 +162,19 @@ def save_attributes(
     card = model.card.model_copy(update={"attributes": tuple(cards.values())})
     others = model.card.files.keys() - {GENERATOR_FILE, CLASSIFIERS_FILE}
     kept = {name: model.path / name for name in others}
+    if _replaces_one_layer(model, heads):
+        kept[ONE_LAYER_FILE] = model.path / CLASSIFIERS_FILE
+    elif cards.keys() != {attribute.name for attribute in model.card.attributes}:
+        kept.pop(ONE_LAYER_FILE, None)  # it has no head for the new ones
     return save_model(model.generator(), card, {**model.heads(), **heads}, kept)
+
+
+def _replaces_one_layer(model: StoredModel, heads: Mapping[str, Head]) -> bool:
+    """Whether heads of all layers take the place of a full set of heads of one layer."""
+    _, channels = model.card.latent_shape
+    known = {attribute.name for attribute in model.card.attributes}
+    wide = any(head.num_channels != channels for head in heads.values())
+    return wide and model.card.heads_read == "one_layer" and heads.keys() == known
 
 
 def find_model(name: str) -> StoredModel:

@@ -61,6 +61,23 @@ def movable_channels(generator: StyledGenerator, latents: Tensor) -> Tensor:
     )
 
 
+def style_map(generator: StyledGenerator) -> Tensor:
+    """Linear map [S, L * C] from latents, all layers side by side, to the movable styles.
+
+    Styles are affine in a latent: a unit of style changes the image about as much in every layer,
+    a unit of w does not.
+    """
+    layers, channels = generator.card.latent_shape
+    movable = movable_channels(generator, torch.zeros(1, layers, channels))
+    constant = style_vectors(generator, torch.zeros(1, layers, channels))
+    columns = []
+    for layer in range(layers):
+        units = torch.zeros(channels, layers, channels)
+        units[:, layer] = torch.eye(channels)
+        columns.append((style_vectors(generator, units) - constant)[:, movable])
+    return torch.cat(columns).T.contiguous()
+
+
 def synthesise_edited(
     generator: Generator,
     latents: Tensor,  # [N, L, C]

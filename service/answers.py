@@ -101,6 +101,8 @@ def directions_answer(
     """The answer of /v1/directions."""
     direction = found["direction"]
     assert isinstance(direction, np.ndarray)
+    if served.card.heads_read == "all_layers":
+        direction = direction.reshape(served.card.latent_shape)
     return DirectionsAnswer(
         model=served.tag,
         space=served.card.edit_space,

@@ -142,14 +142,14 @@ class GenerateBody(Request):
 
 
 class ScoreBody(Request):
-    """POST /v1/score: latents of the edit space, read at the mean of their layers."""
+    """POST /v1/score: latents of the edit space, all layers read."""
 
     model: str | None = None
     latents: list[Latent] = Field(min_length=1, max_length=1024)
 
 
 class DirectionsBody(Request):
-    """POST /v1/directions: a latent of the edit space, read at the mean of the edited layers."""
+    """POST /v1/directions: a latent of the edit space."""
 
     model: str | None = None
     latent: Latent
@@ -247,11 +247,15 @@ class ScoreAnswer(BaseModel):
 
 
 class DirectionsAnswer(BaseModel):
-    """Answer of /v1/directions: a unit direction of C numbers."""
+    """Answer of /v1/directions: a unit direction in the edit space.
+
+    One layer's worth, which is added to each layer of the range, or a list per layer where the
+    model's heads read all layers (`heads_read` of its card).
+    """
 
     model: str
     space: str
-    direction: list[float]
+    direction: list[float] | list[list[float]]
     layers: tuple[int, int]
     masked: list[Masked]
     masked_channels: int

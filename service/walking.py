@@ -8,15 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from editing import (
-    StackedHeads,
-    Trajectory,
-    apply_deltas,
-    class_probabilities,
-    direction_at,
-    edited_point,
-    walk,
-)
+from editing import StackedHeads, Trajectory, latent_direction, latent_logits, walk_latents
 from model_store import Mapper, PlannedEdit, start_latents, walk_plan
 from service.errors import Refusal
 from service.specs import WalkSpec
@@ -49,8 +41,9 @@ def walk_all(loaded: LoadedHeads, specs: Sequence[WalkSpec]) -> list[dict[str, A
     """One answer per spec: latents [F, L, C], probabilities [F, A, K], edits; or a refusal.
 
     The first frame is the unedited latent; edit e adds its steps_taken frames. A frame's
-    probabilities are those of the mean of the layers that its edit moves (of the first edit for
-    the first frame), the point that stops the walk and that `reached` speaks of.
+    probabilities are those of the point that stops the walk and that `reached` speaks of: all
+    layers or, for heads that read one, the mean of the layers that its edit moves (of the first
+    edit for the first frame).
     """
     paths = [_Progress([_start(loaded, spec)]) for spec in specs]
     for turn in range(max(len(spec.edits) for spec in specs)):
@@ -65,15 +58,15 @@ def walk_all(loaded: LoadedHeads, specs: Sequence[WalkSpec]) -> list[dict[str, A
 
 def score_all(loaded: LoadedHeads, latents: np.ndarray) -> np.ndarray:
     """Probabilities [N, A, K] of latents [N, L, C]."""
-    points = _to_heads(loaded, torch.tensor(latents)).mean(dim=1)
-    return class_probabilities(loaded.heads, points).cpu().numpy()
+    logits = latent_logits(loaded.heads, _to_heads(loaded, torch.tensor(latents)))
+    return logits.softmax(dim=2).cpu().numpy()
 
 
 def find_direction(loaded: LoadedHeads, spec: WalkSpec) -> dict[str, Any]:
-    """The first direction [C] of a spec's only edit, or a refusal."""
+    """The first direction of a spec's only edit, as many channels as heads read, or a refusal."""
     latent = _start(loaded, spec)
     plan, ranges = walk_plan(spec.edits, latent.device)
-    found = direction_at(loaded.heads, edited_point(latent, ranges), plan)
+    found = latent_direction(loaded.heads, latent, plan, ranges)
     if not bool(found.kept_norm[0] > 0):
         return _nothing_left(0, 0).as_payload()
     return {
@@ -97,9 +90,8 @@ def _take_turn(
 ) -> None:
     latents = torch.stack([path.last for path in paths])
     plan, ranges = walk_plan(edits, latents.device)
-    start = edited_point(latents, ranges)
-    found = walk(loaded.heads, start, plan)
-    moved = apply_deltas(latents, found.points - start[:, None], ranges)  # [N, T, L, C]
+    walked = walk_latents(loaded.heads, latents, plan, ranges)
+    found = walked.trajectory
     for n, (path, edit) in enumerate(zip(paths, edits, strict=True)):
         taken = int(found.steps_taken[n])
         if bool(found.refused[n]):
@@ -109,7 +101,7 @@ def _take_turn(
         if turn == 0:
             path.probabilities.append(found.probabilities[n, :1])
         if taken:
-            path.latents.append(moved[n, 1 : taken + 1])
+            path.latents.append(walked.latents[n, 1 : taken + 1])
             path.probabilities.append(found.probabilities[n, 1 : taken + 1])
 
 

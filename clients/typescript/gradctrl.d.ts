@@ -206,7 +206,10 @@ export interface components {
         };
         /**
          * DirectionsAnswer
-         * @description Answer of /v1/directions: a unit direction of C numbers.
+         * @description Answer of /v1/directions: a unit direction in the edit space.
+         *
+         *     One layer's worth, which is added to each layer of the range, or a list per layer where the
+         *     model's heads read all layers (`heads_read` of its card).
          */
         DirectionsAnswer: {
             /** Model */
@@ -214,7 +217,7 @@ export interface components {
             /** Space */
             space: string;
             /** Direction */
-            direction: number[];
+            direction: number[] | number[][];
             /** Layers */
             layers: [
                 number,
@@ -229,7 +232,7 @@ export interface components {
         };
         /**
          * DirectionsBody
-         * @description POST /v1/directions: a latent of the edit space, read at the mean of the edited layers.
+         * @description POST /v1/directions: a latent of the edit space.
          */
         DirectionsBody: {
             /** Model */
@@ -358,6 +361,11 @@ export interface components {
              * @default 0.3
              */
             step_size?: number;
+            /**
+             * Goal
+             * @description probability of the target that the last step aims at; step_size is then the longest step; null: every step has step_size
+             */
+            goal?: number | null;
             /**
              * Exclude
              * @default []
@@ -736,7 +744,7 @@ export interface components {
         };
         /**
          * ScoreBody
-         * @description POST /v1/score: latents of the edit space, read at the mean of their layers.
+         * @description POST /v1/score: latents of the edit space, all layers read.
          */
         ScoreBody: {
             /** Model */
@@ -812,6 +820,13 @@ export interface components {
             network?: {
                 [key: string]: unknown;
             };
+            /**
+             * Heads Read
+             * @description one_layer: w_dim or z_dim channels, the mean of the edited layers; all_layers: num_ws * w_dim channels of w_plus
+             * @default one_layer
+             * @enum {string}
+             */
+            heads_read?: "one_layer" | "all_layers";
             /**
              * Attributes
              * @default []

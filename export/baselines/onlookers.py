@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from editing import StackedHeads, class_logits, log_odds
+from editing import StackedHeads, latent_logits, log_odds
 from export.baselines.choosing import Margins, Validation, make_validation
 from export.evaluation.judging import Judge
 from model_store import Generator, synthesise_edited, to_pixels
@@ -46,10 +46,10 @@ def image_onlooker(generator: Generator, judge: Judge) -> Onlooker:
 
 
 def head_onlooker(heads: StackedHeads, attributes: Sequence[str]) -> Onlooker:
-    """What heads make of the mean layer of edited latents; renders nothing."""
+    """What heads make of edited latents; renders nothing."""
 
     def margins(latents: Tensor, offsets: Tensor | None) -> Tensor:
         assert offsets is None, "heads read latents, not styles"
-        return log_odds(class_logits(heads, latents.mean(dim=1)))
+        return log_odds(latent_logits(heads, latents))
 
     return Onlooker(tuple(attributes), margins, False)

@@ -18,6 +18,7 @@ from export.errors import ExportError
 from model_store import (
     DISCRIMINATOR_FILE,
     GENERATOR_FILE,
+    ONE_LAYER_FILE,
     AttributeCard,
     StoredModel,
     save_model,
@@ -49,6 +50,7 @@ def pack(run: Path, target: Path = WEIGHTS_FOLDER) -> float:
 def store_avatars(
     attributes: tuple[AttributeCard, ...],
     heads: Mapping[str, Head],
+    one_layer: Path | None = None,  # further heads, of the released method
     weights: Path = WEIGHTS_FOLDER,
 ) -> StoredModel:
     """Store the shipped model; ShippingError without its weights."""
@@ -58,7 +60,10 @@ def store_avatars(
     tensors = {name: tensor.float() for name, tensor in load_file(path).items()}
     generator = as_generator(tensors, sha256=sha256_of(path))
     card = generator.card.model_copy(update={"attributes": attributes})
-    return save_model(generator, card, heads, {DISCRIMINATOR_FILE: weights / DISCRIMINATOR_FILE})
+    others = {DISCRIMINATOR_FILE: weights / DISCRIMINATOR_FILE}
+    if one_layer is not None and one_layer.is_file():
+        others[ONE_LAYER_FILE] = one_layer
+    return save_model(generator, card, heads, others)
 
 
 _FILES = (GENERATOR_FILE, DISCRIMINATOR_FILE)

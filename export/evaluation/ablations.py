@@ -95,5 +95,5 @@ def retrained_heads(
             progress(name, restart)
 
         found = train_attribute(attribute.name, own, latents, per_class, seed=seed, progress=report)
-        heads[attribute.name] = found.fitted.head
+        heads[attribute.name] = found.head
     return stack_by_card(heads, model.card.attributes)

@@ -358,7 +358,7 @@ class ListModelsResponse(_message.Message):
     def __init__(self, models: _Optional[_Iterable[_Union[Model, _Mapping]]] = ...) -> None: ...
 
 class Model(_message.Message):
-    __slots__ = ("tag", "default", "name", "family", "resolution", "z_dim", "w_dim", "num_ws", "spaces", "c_dim", "truncation", "truncation_cutoff", "network", "attributes", "provenance", "files")
+    __slots__ = ("tag", "default", "name", "family", "resolution", "z_dim", "w_dim", "num_ws", "spaces", "c_dim", "truncation", "truncation_cutoff", "network", "attributes", "provenance", "files", "heads_read")
     class FilesEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -382,6 +382,7 @@ class Model(_message.Message):
     ATTRIBUTES_FIELD_NUMBER: _ClassVar[int]
     PROVENANCE_FIELD_NUMBER: _ClassVar[int]
     FILES_FIELD_NUMBER: _ClassVar[int]
+    HEADS_READ_FIELD_NUMBER: _ClassVar[int]
     tag: str
     default: bool
     name: str
@@ -398,7 +399,8 @@ class Model(_message.Message):
     attributes: _containers.RepeatedCompositeFieldContainer[Attribute]
     provenance: Provenance
     files: _containers.ScalarMap[str, str]
-    def __init__(self, tag: _Optional[str] = ..., default: _Optional[bool] = ..., name: _Optional[str] = ..., family: _Optional[str] = ..., resolution: _Optional[int] = ..., z_dim: _Optional[int] = ..., w_dim: _Optional[int] = ..., num_ws: _Optional[int] = ..., spaces: _Optional[_Iterable[str]] = ..., c_dim: _Optional[int] = ..., truncation: _Optional[float] = ..., truncation_cutoff: _Optional[int] = ..., network: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., attributes: _Optional[_Iterable[_Union[Attribute, _Mapping]]] = ..., provenance: _Optional[_Union[Provenance, _Mapping]] = ..., files: _Optional[_Mapping[str, str]] = ...) -> None: ...
+    heads_read: str
+    def __init__(self, tag: _Optional[str] = ..., default: _Optional[bool] = ..., name: _Optional[str] = ..., family: _Optional[str] = ..., resolution: _Optional[int] = ..., z_dim: _Optional[int] = ..., w_dim: _Optional[int] = ..., num_ws: _Optional[int] = ..., spaces: _Optional[_Iterable[str]] = ..., c_dim: _Optional[int] = ..., truncation: _Optional[float] = ..., truncation_cutoff: _Optional[int] = ..., network: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., attributes: _Optional[_Iterable[_Union[Attribute, _Mapping]]] = ..., provenance: _Optional[_Union[Provenance, _Mapping]] = ..., files: _Optional[_Mapping[str, str]] = ..., heads_read: _Optional[str] = ...) -> None: ...
 
 class Attribute(_message.Message):
     __slots__ = ("name", "classes", "defaults", "validation_accuracy", "validation_samples", "training_samples_per_class", "labelled_by")
@@ -419,16 +421,18 @@ class Attribute(_message.Message):
     def __init__(self, name: _Optional[str] = ..., classes: _Optional[_Iterable[str]] = ..., defaults: _Optional[_Union[EditDefaults, _Mapping]] = ..., validation_accuracy: _Optional[float] = ..., validation_samples: _Optional[int] = ..., training_samples_per_class: _Optional[int] = ..., labelled_by: _Optional[str] = ...) -> None: ...
 
 class EditDefaults(_message.Message):
-    __slots__ = ("steps", "step_size", "exclude", "layers")
+    __slots__ = ("steps", "step_size", "exclude", "layers", "goal")
     STEPS_FIELD_NUMBER: _ClassVar[int]
     STEP_SIZE_FIELD_NUMBER: _ClassVar[int]
     EXCLUDE_FIELD_NUMBER: _ClassVar[int]
     LAYERS_FIELD_NUMBER: _ClassVar[int]
+    GOAL_FIELD_NUMBER: _ClassVar[int]
     steps: int
     step_size: float
     exclude: _containers.RepeatedCompositeFieldContainer[Exclusion]
     layers: LayerRange
-    def __init__(self, steps: _Optional[int] = ..., step_size: _Optional[float] = ..., exclude: _Optional[_Iterable[_Union[Exclusion, _Mapping]]] = ..., layers: _Optional[_Union[LayerRange, _Mapping]] = ...) -> None: ...
+    goal: float
+    def __init__(self, steps: _Optional[int] = ..., step_size: _Optional[float] = ..., exclude: _Optional[_Iterable[_Union[Exclusion, _Mapping]]] = ..., layers: _Optional[_Union[LayerRange, _Mapping]] = ..., goal: _Optional[float] = ...) -> None: ...
 
 class Provenance(_message.Message):
     __slots__ = ("source", "source_sha256", "licence", "notes")

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from export.banks import sample_latents
 from export.importing import import_checkpoint, import_classifiers
+from export.sampling import sample_latents
 from model_store import StoredModel, class_labels, find_model, save_model
 from tests.doubles import make_card, make_generator
 from tests.model_store.readers.parity import FIXTURES

@@ -26,7 +26,7 @@ def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_stored_model_makes_the_packed_images(packed: Path, bentoml_home: Path) -> None:
-    stored = store_avatars((), {}, packed)
+    stored = store_avatars((), {}, weights=packed)
     tensors = {name: tensor.float() for name, tensor in load_file(packed / GENERATOR_FILE).items()}
     expected = as_generator(tensors)
     z = torch.randn(3, expected.card.z_dim)
@@ -41,7 +41,7 @@ def test_the_stored_model_makes_the_packed_images(packed: Path, bentoml_home: Pa
 
 def test_missing_weights_are_named(tmp_path: Path) -> None:
     with pytest.raises(ShippingError, match="no weights"):
-        store_avatars((), {}, tmp_path)
+        store_avatars((), {}, weights=tmp_path)
 
 
 def test_the_repository_ships_little_and_all_of_it_fits() -> None:

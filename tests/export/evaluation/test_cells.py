@@ -9,11 +9,12 @@ import torch
 
 from editing import Path as EditPath
 from editing import spread
-from export.banks import Bank, BankInfo, sample_latents
+from export.banks import Bank, BankInfo
 from export.evaluation.cells import Bench, Cell, cell_file, read_cell, run_cell, save_cell
 from export.evaluation.pool import Pool
 from export.evaluation.protocols import PROTOCOLS, Starts
 from export.evaluation.rendering import Renderer
+from export.sampling import sample_latents
 from model_store import style_vectors
 from tests.doubles import make_style_card, make_style_generator
 from tests.export.evaluation.planted import planted_judge

@@ -49,6 +49,7 @@ from .score_job import ScoreJob
 from .served_model import ServedModel
 from .served_model_family import ServedModelFamily
 from .served_model_files import ServedModelFiles
+from .served_model_heads_read import ServedModelHeadsRead
 from .served_model_network import ServedModelNetwork
 from .served_model_spaces_item import ServedModelSpacesItem
 from .source import Source
@@ -100,6 +101,7 @@ __all__ = (
     "ServedModel",
     "ServedModelFamily",
     "ServedModelFiles",
+    "ServedModelHeadsRead",
     "ServedModelNetwork",
     "ServedModelSpacesItem",
     "Source",

@@ -18,21 +18,24 @@ T = TypeVar("T", bound="DirectionsAnswer")
 
 @_attrs_define
 class DirectionsAnswer:
-    """Answer of /v1/directions: a unit direction of C numbers.
+    """Answer of /v1/directions: a unit direction in the edit space.
 
-    Attributes:
-        model (str):
-        space (str):
-        direction (list[float]):
-        layers (list[int]):
-        masked (list[Masked]):
-        masked_channels (int):
-        kept_norm (float):
+    One layer's worth, which is added to each layer of the range, or a list per layer where the
+    model's heads read all layers (`heads_read` of its card).
+
+        Attributes:
+            model (str):
+            space (str):
+            direction (list[float] | list[list[float]]):
+            layers (list[int]):
+            masked (list[Masked]):
+            masked_channels (int):
+            kept_norm (float):
     """
 
     model: str
     space: str
-    direction: list[float]
+    direction: list[float] | list[list[float]]
     layers: list[int]
     masked: list[Masked]
     masked_channels: int
@@ -44,7 +47,16 @@ class DirectionsAnswer:
 
         space = self.space
 
-        direction = self.direction
+        direction: list[float] | list[list[float]]
+        if isinstance(self.direction, list):
+            direction = self.direction
+
+        else:
+            direction = []
+            for direction_type_1_item_data in self.direction:
+                direction_type_1_item = direction_type_1_item_data
+
+                direction.append(direction_type_1_item)
 
         layers = []
         for layers_item_data in self.layers:
@@ -86,7 +98,27 @@ class DirectionsAnswer:
 
         space = d.pop("space")
 
-        direction = cast(list[float], d.pop("direction"))
+        def _parse_direction(data: object) -> list[float] | list[list[float]]:
+            try:
+                if not isinstance(data, list):
+                    raise TypeError()
+                direction_type_0 = cast(list[float], data)
+
+                return direction_type_0
+            except (TypeError, ValueError, AttributeError, KeyError):
+                pass
+            if not isinstance(data, list):
+                raise TypeError()
+            direction_type_1 = []
+            _direction_type_1 = data
+            for direction_type_1_item_data in _direction_type_1:
+                direction_type_1_item = cast(list[float], direction_type_1_item_data)
+
+                direction_type_1.append(direction_type_1_item)
+
+            return direction_type_1
+
+        direction = _parse_direction(d.pop("direction"))
 
         layers = []
         _layers = d.pop("layers")

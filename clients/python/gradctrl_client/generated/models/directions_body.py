@@ -19,7 +19,7 @@ T = TypeVar("T", bound="DirectionsBody")
 
 @_attrs_define
 class DirectionsBody:
-    """POST /v1/directions: a latent of the edit space, read at the mean of the edited layers.
+    """POST /v1/directions: a latent of the edit space.
 
     Attributes:
         latent (list[Any]):

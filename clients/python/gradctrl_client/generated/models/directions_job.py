@@ -27,8 +27,7 @@ class DirectionsJob:
 
     Attributes:
         kind (Literal['directions']):
-        request (DirectionsBody): POST /v1/directions: a latent of the edit space, read at the mean of the edited
-            layers.
+        request (DirectionsBody): POST /v1/directions: a latent of the edit space.
     """
 
     kind: Literal["directions"]

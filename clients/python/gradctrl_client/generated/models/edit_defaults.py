@@ -24,12 +24,15 @@ class EditDefaults:
     Attributes:
         steps (int | Unset):  Default: 20.
         step_size (float | Unset): L2 length of a step in latent units Default: 0.3.
+        goal (float | None | Unset): probability of the target that the last step aims at; step_size is then the longest
+            step; null: every step has step_size
         exclude (list[Exclusion] | Unset):
         layers (list[int] | None | Unset): half-open; null is all
     """
 
     steps: int | Unset = 20
     step_size: float | Unset = 0.3
+    goal: float | None | Unset = UNSET
     exclude: list[Exclusion] | Unset = UNSET
     layers: list[int] | None | Unset = UNSET
 
@@ -37,6 +40,12 @@ class EditDefaults:
         steps = self.steps
 
         step_size = self.step_size
+
+        goal: float | None | Unset
+        if isinstance(self.goal, Unset):
+            goal = UNSET
+        else:
+            goal = self.goal
 
         exclude: list[dict[str, Any]] | Unset = UNSET
         if not isinstance(self.exclude, Unset):
@@ -65,6 +74,8 @@ class EditDefaults:
             field_dict["steps"] = steps
         if step_size is not UNSET:
             field_dict["step_size"] = step_size
+        if goal is not UNSET:
+            field_dict["goal"] = goal
         if exclude is not UNSET:
             field_dict["exclude"] = exclude
         if layers is not UNSET:
@@ -80,6 +91,15 @@ class EditDefaults:
         steps = d.pop("steps", UNSET)
 
         step_size = d.pop("step_size", UNSET)
+
+        def _parse_goal(data: object) -> float | None | Unset:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            return cast(float | None | Unset, data)
+
+        goal = _parse_goal(d.pop("goal", UNSET))
 
         _exclude = d.pop("exclude", UNSET)
         exclude: list[Exclusion] | Unset = UNSET
@@ -119,6 +139,7 @@ class EditDefaults:
         edit_defaults = cls(
             steps=steps,
             step_size=step_size,
+            goal=goal,
             exclude=exclude,
             layers=layers,
         )

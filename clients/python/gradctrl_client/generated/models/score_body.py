@@ -15,7 +15,7 @@ T = TypeVar("T", bound="ScoreBody")
 
 @_attrs_define
 class ScoreBody:
-    """POST /v1/score: latents of the edit space, read at the mean of their layers.
+    """POST /v1/score: latents of the edit space, all layers read.
 
     Attributes:
         latents (list[list[Any]]):

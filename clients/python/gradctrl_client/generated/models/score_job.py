@@ -27,7 +27,7 @@ class ScoreJob:
 
     Attributes:
         kind (Literal['score']):
-        request (ScoreBody): POST /v1/score: latents of the edit space, read at the mean of their layers.
+        request (ScoreBody): POST /v1/score: latents of the edit space, all layers read.
     """
 
     kind: Literal["score"]

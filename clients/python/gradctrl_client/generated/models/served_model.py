@@ -9,6 +9,10 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from attrs import define as _attrs_define
 
 from ..models.served_model_family import ServedModelFamily, check_served_model_family
+from ..models.served_model_heads_read import (
+    ServedModelHeadsRead,
+    check_served_model_heads_read,
+)
 from ..models.served_model_spaces_item import (
     ServedModelSpacesItem,
     check_served_model_spaces_item,
@@ -44,6 +48,8 @@ class ServedModel:
         truncation (float | Unset): default psi Default: 1.0.
         truncation_cutoff (int | None | Unset): layers that truncation touches; null is all
         network (ServedModelNetwork | Unset): options of the network that its weights do not show
+        heads_read (ServedModelHeadsRead | Unset): one_layer: w_dim or z_dim channels, the mean of the edited layers;
+            all_layers: num_ws * w_dim channels of w_plus Default: 'one_layer'.
         attributes (list[AttributeCard] | Unset):
         files (ServedModelFiles | Unset):
     """
@@ -62,6 +68,7 @@ class ServedModel:
     truncation: float | Unset = 1.0
     truncation_cutoff: int | None | Unset = UNSET
     network: ServedModelNetwork | Unset = UNSET
+    heads_read: ServedModelHeadsRead | Unset = "one_layer"
     attributes: list[AttributeCard] | Unset = UNSET
     files: ServedModelFiles | Unset = UNSET
 
@@ -111,6 +118,10 @@ class ServedModel:
         if not isinstance(self.network, Unset):
             network = self.network.to_dict()
 
+        heads_read: str | Unset = UNSET
+        if not isinstance(self.heads_read, Unset):
+            heads_read = self.heads_read
+
         attributes: list[dict[str, Any]] | Unset = UNSET
         if not isinstance(self.attributes, Unset):
             attributes = []
@@ -148,6 +159,8 @@ class ServedModel:
             field_dict["truncation_cutoff"] = truncation_cutoff
         if network is not UNSET:
             field_dict["network"] = network
+        if heads_read is not UNSET:
+            field_dict["heads_read"] = heads_read
         if attributes is not UNSET:
             field_dict["attributes"] = attributes
         if files is not UNSET:
@@ -222,6 +235,13 @@ class ServedModel:
         else:
             network = ServedModelNetwork.from_dict(_network)
 
+        _heads_read = d.pop("heads_read", UNSET)
+        heads_read: ServedModelHeadsRead | Unset
+        if isinstance(_heads_read, Unset):
+            heads_read = UNSET
+        else:
+            heads_read = check_served_model_heads_read(_heads_read)
+
         _attributes = d.pop("attributes", UNSET)
         attributes: list[AttributeCard] | Unset = UNSET
         if _attributes is not UNSET:
@@ -253,6 +273,7 @@ class ServedModel:
             truncation=truncation,
             truncation_cutoff=truncation_cutoff,
             network=network,
+            heads_read=heads_read,
             attributes=attributes,
             files=files,
         )

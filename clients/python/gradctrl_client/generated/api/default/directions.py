@@ -88,8 +88,7 @@ def sync_detailed(
     Args:
         if_none_match (None | str | Unset): the ETag of an earlier answer to the same request; 304
             if it still holds
-        body (DirectionsBody): POST /v1/directions: a latent of the edit space, read at the mean
-            of the edited layers.
+        body (DirectionsBody): POST /v1/directions: a latent of the edit space.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -124,8 +123,7 @@ def sync(
     Args:
         if_none_match (None | str | Unset): the ETag of an earlier answer to the same request; 304
             if it still holds
-        body (DirectionsBody): POST /v1/directions: a latent of the edit space, read at the mean
-            of the edited layers.
+        body (DirectionsBody): POST /v1/directions: a latent of the edit space.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -155,8 +153,7 @@ async def asyncio_detailed(
     Args:
         if_none_match (None | str | Unset): the ETag of an earlier answer to the same request; 304
             if it still holds
-        body (DirectionsBody): POST /v1/directions: a latent of the edit space, read at the mean
-            of the edited layers.
+        body (DirectionsBody): POST /v1/directions: a latent of the edit space.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -189,8 +186,7 @@ async def asyncio(
     Args:
         if_none_match (None | str | Unset): the ETag of an earlier answer to the same request; 304
             if it still holds
-        body (DirectionsBody): POST /v1/directions: a latent of the edit space, read at the mean
-            of the edited layers.
+        body (DirectionsBody): POST /v1/directions: a latent of the edit space.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.

@@ -88,8 +88,7 @@ def sync_detailed(
     Args:
         if_none_match (None | str | Unset): the ETag of an earlier answer to the same request; 304
             if it still holds
-        body (ScoreBody): POST /v1/score: latents of the edit space, read at the mean of their
-            layers.
+        body (ScoreBody): POST /v1/score: latents of the edit space, all layers read.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -124,8 +123,7 @@ def sync(
     Args:
         if_none_match (None | str | Unset): the ETag of an earlier answer to the same request; 304
             if it still holds
-        body (ScoreBody): POST /v1/score: latents of the edit space, read at the mean of their
-            layers.
+        body (ScoreBody): POST /v1/score: latents of the edit space, all layers read.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -155,8 +153,7 @@ async def asyncio_detailed(
     Args:
         if_none_match (None | str | Unset): the ETag of an earlier answer to the same request; 304
             if it still holds
-        body (ScoreBody): POST /v1/score: latents of the edit space, read at the mean of their
-            layers.
+        body (ScoreBody): POST /v1/score: latents of the edit space, all layers read.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -189,8 +186,7 @@ async def asyncio(
     Args:
         if_none_match (None | str | Unset): the ETag of an earlier answer to the same request; 304
             if it still holds
-        body (ScoreBody): POST /v1/score: latents of the edit space, read at the mean of their
-            layers.
+        body (ScoreBody): POST /v1/score: latents of the edit space, all layers read.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.

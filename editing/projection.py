@@ -1,0 +1,39 @@
+"""Takes out of a direction what would change other attributes, to first order.
+
+A mask (Algorithm 1 of the paper) drops whole channels; a projection drops only the part of the
+direction that lies in the span of the protected attributes' Jacobian rows. Knows nothing about
+heads or steps.
+"""
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from editing.masking import MaskedDirection, normalise
+from editing.shapes import expect_shape
+
+_RIDGE = 1e-4  # of unit rows: two attributes with nearly the same row stay solvable
+
+
+def project_off(
+    found: MaskedDirection,
+    rows: Tensor,  # [N, A, C], Jacobian rows
+    protected: Tensor,  # [N, A], bool
+) -> MaskedDirection:
+    """The direction without its part in the span of the protected rows, unit length or zero.
+
+    Channels in which the direction is zero stay zero, so a mask holds.
+    """
+    samples, channels = found.direction.shape
+    expect_shape("rows", rows, (samples, None, channels))
+    expect_shape("protected", protected, (samples, rows.shape[1]))
+    usable = rows * (found.direction != 0)[:, None] * protected[:, :, None]
+    unit, _ = normalise(usable.flatten(0, 1))
+    unit = unit.reshape(rows.shape)  # [N, A, C]; zero where nothing is protected
+    ridge = _RIDGE * torch.eye(rows.shape[1], device=rows.device, dtype=rows.dtype)
+    gram = unit @ unit.transpose(1, 2) + ridge  # [N, A, A]
+    along = (unit @ found.direction[:, :, None])[:, :, 0]  # [N, A]
+    weights = torch.linalg.solve(gram, along)
+    direction, length = normalise(found.direction - (weights[:, None] @ unit)[:, 0])
+    return replace(found, direction=direction, kept_norm=found.kept_norm * length.clamp(max=1.0))
