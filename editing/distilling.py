@@ -10,10 +10,11 @@ from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from editing.errors import EditingError
 from editing.fitting import new_head
-from editing.scoring import Head, class_logits, stack_heads
+from editing.scoring import Head, StackedHeads, class_logits, stack_heads
 from editing.shapes import expect_shape
 
 
@@ -34,7 +35,7 @@ def distil_heads(
     metric: Tensor | None = None,  # [S, P], a linear map in whose space all directions are alike
     seed: int = 0,
     options: DistilOptions | None = None,
-    progress: Callable[[int], None] = lambda done: None,
+    progress: Callable[[int], None] = lambda epochs: None,
 ) -> list[Head]:
     """A head of P channels per attribute; EditingError for fewer samples than one batch.
 
@@ -45,18 +46,73 @@ def distil_heads(
     samples, channels = points.shape
     if samples < options.batch:
         raise EditingError(f"points: expected at least {options.batch} samples, got {samples}")
+    for target in targets:
+        expect_shape("targets", target, (samples, None))
     if metric is not None:
         expect_shape("metric", metric, (None, channels))
     mapped = points if metric is None else points @ metric.T  # [N, S]
     center, scale = mapped.mean(dim=0), mapped.std().clamp_min(1e-6)
-    inputs = (mapped - center) / scale
-    heads = []
-    for a, target in enumerate(targets):
-        expect_shape("targets", target, (samples, None))
-        head = _descend(inputs, target, seed, options)
-        heads.append(_unscaled(head, center, scale, metric))
-        progress(a + 1)
-    return heads
+    classes = [target.shape[1] for target in targets]
+    heads = _descend((mapped - center) / scale, _padded(targets), classes, seed, options, progress)
+    return [_unscaled(head, center, scale, metric) for head in heads]
+
+
+def _padded(targets: Sequence[Tensor]) -> Tensor:  # [N, A, K]
+    most = max(target.shape[1] for target in targets)
+    return torch.stack([pad(target, (0, most - target.shape[1])) for target in targets], dim=1)
+
+
+def _descend(
+    inputs: Tensor,  # [N, S]
+    targets: Tensor,  # [N, A, K]
+    classes: Sequence[int],
+    seed: int,
+    options: DistilOptions,
+    progress: Callable[[int], None],
+) -> list[Head]:
+    """All heads side by side: they share batches and nothing else."""
+    generator = torch.Generator().manual_seed(seed)
+    samples, width = inputs.shape
+    fresh = [new_head(width, count, options.hidden_units, generator) for count in classes]
+    with torch.no_grad():
+        heads = stack_heads(fresh)
+    weights = [heads.hidden_weight, heads.hidden_bias, heads.class_weight, heads.class_bias]
+    for weight in weights:
+        weight.requires_grad_()
+    optimizer = torch.optim.AdamW(
+        weights, lr=options.learning_rate, weight_decay=options.weight_decay
+    )
+    batches = samples // options.batch
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, options.learning_rate, total_steps=options.epochs * batches
+    )
+    for epoch in range(options.epochs):
+        order = torch.randperm(samples, generator=generator)
+        for chosen in order[: batches * options.batch].split(options.batch):
+            optimizer.zero_grad()
+            _cross_entropy(heads, inputs[chosen], targets[chosen]).backward()
+            optimizer.step()
+            schedule.step()
+        progress(epoch + 1)
+    return [_head(heads, a, count) for a, count in enumerate(classes)]
+
+
+def _cross_entropy(heads: StackedHeads, inputs: Tensor, targets: Tensor) -> Tensor:
+    """Summed over attributes, so that each is trained as it would be alone."""
+    log_probabilities = class_logits(heads, inputs).log_softmax(dim=2)
+    present = heads.class_bias.isfinite()
+    log_probabilities = log_probabilities.masked_fill(~present, 0.0)
+    return -(targets * log_probabilities).sum(dim=(1, 2)).mean()
+
+
+def _head(heads: StackedHeads, attribute: int, classes: int) -> Head:
+    """One of them; of two classes only the difference counts, which is its single logit."""
+    weight = heads.class_weight[attribute, :classes].detach()
+    bias = heads.class_bias[attribute, :classes].detach()
+    if classes == 2:
+        weight, bias = weight[1:] - weight[:1], bias[1:] - bias[:1]
+    hidden, hidden_bias = heads.hidden_weight[attribute], heads.hidden_bias[attribute]
+    return Head(hidden.detach(), hidden_bias.detach(), weight, bias)
 
 
 def _unscaled(head: Head, center: Tensor, scale: Tensor, metric: Tensor | None) -> Head:
@@ -65,30 +121,3 @@ def _unscaled(head: Head, center: Tensor, scale: Tensor, metric: Tensor | None) 
     folded = weight if metric is None else weight @ metric
     bias = head.hidden_bias - weight @ center
     return replace(head, hidden_weight=folded.contiguous(), hidden_bias=bias)
-
-
-def _descend(inputs: Tensor, targets: Tensor, seed: int, options: DistilOptions) -> Head:
-    generator = torch.Generator().manual_seed(seed)
-    samples, classes = targets.shape
-    head = new_head(inputs.shape[1], classes, options.hidden_units, generator)
-    weights = [head.hidden_weight, head.hidden_bias, head.class_weight, head.class_bias]
-    optimizer = torch.optim.AdamW(
-        weights, lr=options.learning_rate, weight_decay=options.weight_decay
-    )
-    batches = samples // options.batch
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, options.learning_rate, total_steps=options.epochs * batches
-    )
-    for _ in range(options.epochs):
-        order = torch.randperm(samples, generator=generator)
-        for chosen in order[: batches * options.batch].split(options.batch):
-            optimizer.zero_grad()
-            _cross_entropy(head, inputs[chosen], targets[chosen]).backward()
-            optimizer.step()
-            schedule.step()
-    return Head(*(weight.detach() for weight in weights))
-
-
-def _cross_entropy(head: Head, inputs: Tensor, targets: Tensor) -> Tensor:
-    log_probabilities = class_logits(stack_heads([head]), inputs)[:, 0].log_softmax(dim=1)
-    return -(targets * log_probabilities).sum(dim=1).mean()

@@ -52,7 +52,7 @@ class EditSettings:
 
     top_k: tuple[int, ...]  # per attribute, channels to protect; 0 protects none
     layers: tuple[int, int]  # half-open
-    step_size: float  # L2 length of a step, latent units; with a goal the longest one
+    step_size: float  # L2 length of a step, latent units; with a goal not used but for a bound
     goal: float | None = None  # log-odds of the target that the last step aims at
 
 

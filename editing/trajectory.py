@@ -17,6 +17,7 @@ from editing.scoring import StackedHeads, class_logits, class_probabilities, log
 from editing.shapes import expect_shape
 
 NEVER_STOP = 2.0  # a stop probability that no class can reach
+LONGEST_STEP = 6.0  # step sizes, of a walk that aims at a goal
 _PROBE = 1e-2  # latent units, of the finite difference that gives a slope
 _FLAT = 1e-3  # log-odds per latent unit; on flatter ground a step has its full length
 
@@ -102,7 +103,7 @@ def walk(heads: StackedHeads, start: Tensor, plan: WalkPlan) -> Trajectory:
 def _step_length(
     heads: StackedHeads, points: Tensor, found: MaskedDirection, plan: WalkPlan, step: int
 ) -> Tensor:  # [N]
-    """How far to go: the full step or, with a goal, this step's even share of the way to it.
+    """How far to go: the step size or, with a goal, this step's even share of the way to it.
 
     The share is what the slope of the target's log-odds along the direction predicts, so that a
     walk ends at its goal and its frames change evenly.
@@ -113,7 +114,8 @@ def _step_length(
     slope = (_margin(heads, points + _PROBE * found.direction, plan) - now) / _PROBE
     left = (plan.steps - step).clamp_min(1)
     share = (plan.goal - now).clamp_min(0) / left / slope.clamp_min(_FLAT)
-    return torch.minimum(share, plan.step_size)
+    aimed = torch.minimum(share, LONGEST_STEP * plan.step_size)
+    return torch.where(plan.goal.isfinite(), aimed, plan.step_size)
 
 
 def _margin(heads: StackedHeads, points: Tensor, plan: WalkPlan) -> Tensor:

@@ -22,6 +22,7 @@ _WINDOW_CELLS = (2, 3, 5, 8)
 _FOLDS = 5
 _TOLERANCE = 5e-4  # of the gradient: finer fits read no better, coarser ones worse
 _INVERSE_PENALTY = 0.1  # scikit-learn's C
+_LEAST = 1e-12  # probability: a logarithm needs more than none
 _CONFIDENT_SHARE = 0.5  # of each class, that the second fit learns from
 _MOST_CONFIDENT = 600
 _OWN_WEIGHT = 3.0  # of a labelled sample against one that the first fit read
@@ -97,10 +98,9 @@ def _best_window(
     best: tuple[float, Window, float] | None = None
     for window in _windows():
         points = _compressed(_pixels(images[chosen], window))
-        found = cross_val_predict(
-            _classifier(), points, labels, cv=folds, method="predict_log_proba"
-        )
-        likelihood = float(found[np.arange(len(labels)), labels].mean())
+        found = cross_val_predict(_classifier(), points, labels, cv=folds, method="predict_proba")
+        own = found[np.arange(len(labels)), labels]
+        likelihood = float(np.log(own.clip(_LEAST)).mean())
         if best is None or likelihood > best[0]:
             best = likelihood, window, float((found.argmax(axis=1) == labels).mean())
     assert best is not None

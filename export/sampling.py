@@ -43,7 +43,7 @@ def mixed_latents(
     its own, 0.6 to 1.
     """
     mixed = sample_latents(generator, seeds, truncation, labels).clone()
-    center = sample_latents(generator, [0], 0.0, None if labels is None else labels[:1])[0]
+    center = _center(generator, labels)
     draws = [np.random.default_rng([seed, 1]) for seed in seeds]
     cuts = [_cuts(rng, mixed.shape[1]) for rng in draws]
     for turn in range(_MOST_CUTS):
@@ -54,6 +54,12 @@ def mixed_latents(
             for cut in cuts[row][turn : turn + 1]:
                 mixed[row, cut:] = torch.lerp(center[cut:], latents[row, cut:], psi)
     return mixed
+
+
+def _center(generator: Generator, labels: np.ndarray | None) -> torch.Tensor:  # [L, C]
+    """The mean latent: psi 0 in every layer, whatever the card's cutoff is."""
+    z = torch.zeros(1, generator.card.z_dim)
+    return generator.mapping(z, None if labels is None else torch.tensor(labels[:1]), 0.0, None)[0]
 
 
 def _cuts(rng: np.random.Generator, layers: int) -> np.ndarray:

@@ -43,7 +43,7 @@ Progress = Callable[[str, int, int], None]  # what, done, of so many
 
 _WALK_SEEDS = 3_000_000  # of the samples that walks start from; banks start at 0
 _WALK_STEPS = 8
-_WALK_STEP_SIZE = 3.0  # longest step, latent units
+_WALK_STEP_SIZE = 0.5  # a step is at most six times as long
 _WALK_GOALS = (0.0, 8.0)  # log-odds, drawn
 _COPIES = 2  # of what was walked to, against one of the bank
 _BATCH = 64  # images rendered at once
@@ -165,7 +165,7 @@ def _distil(
             metric,
             options.seed,
             options.distil,
-            lambda done: progress("training", done, count),
+            lambda epochs: progress("training", epochs, options.distil.epochs),
         )
     except EditingError as error:
         raise LabelError(f"the bank: {error}") from error

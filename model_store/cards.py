@@ -29,13 +29,15 @@ class EditDefaults(CardModel):
     """What an edit does where the request is silent."""
 
     steps: int = Field(default=20, ge=0, le=64)
-    step_size: float = Field(default=0.3, gt=0, description="L2 length of a step in latent units")
+    step_size: float = Field(
+        default=0.3, gt=0, description="L2 length of a step, of the latent that heads read"
+    )
     goal: float | None = Field(
         default=None,
         gt=0,
         lt=1,
-        description="probability of the target that the last step aims at; step_size is then the "
-        "longest step; null: every step has step_size",
+        description="probability of the target that the last step aims at, by steps of up to six "
+        "times step_size; null: every step has step_size",
     )
     exclude: tuple[Exclusion, ...] = ()
     layers: tuple[int, int] | None = Field(default=None, description="half-open; null is all")

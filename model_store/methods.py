@@ -92,7 +92,8 @@ def _baseline(
     if name in STYLE_METHODS:
         return StyleWalk(name, vectors, [STYLE_STEP_SIZE] * len(vectors))
     layers = [None if one is None else one.layers for one in chosen]
-    return StraightWalk(name, vectors, layers, [one.step_size for one in settings])
+    sizes = [one.step_size for one in settings]
+    return StraightWalk(name, vectors, layers, sizes, card.heads_read == "all_layers")
 
 
 def _missing(model: StoredModel, name: str) -> str:

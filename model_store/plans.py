@@ -46,8 +46,7 @@ def plan_edit(
 ) -> PlannedEdit:
     """One edit by indices; None takes the card's default, an empty `exclude` protects nothing.
 
-    A given step_size is the length of every step; the card's may be the longest one of a walk that
-    aims at a goal.
+    A given step_size is the length of every step; without one the walk may aim at the card's goal.
 
     Raises PlanError, whose `field` is the name of the argument at fault.
     """

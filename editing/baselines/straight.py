@@ -54,6 +54,7 @@ class StraightWalk:
     directions: Sequence[Tensor | None]  # per attribute [K, C]
     layers: Sequence[Tensor | None]  # per attribute [K, 2], int64, half-open ranges
     step_sizes: Sequence[float]  # per attribute, L2 length
+    counts_layers: bool = False  # whether the length is of all moved layers together
 
     def path(self, latents: Tensor, attribute: int, target: Tensor, steps: int) -> Path:
         """The line from latents [N, L, C] towards target [N]."""
@@ -62,6 +63,8 @@ class StraightWalk:
         if found is None or layers is None:
             raise UnsupportedMethodError(f"{self.name}: attribute {attribute} has no direction")
         size = latents.new_full((latents.shape[0],), self.step_sizes[attribute])
+        if self.counts_layers:
+            size = size / layers[target].diff(dim=1)[:, 0].sqrt()
         count = torch.full_like(target, steps)
         return straight_path(latents, found[target], layers[target], size, count)
 

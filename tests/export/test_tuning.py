@@ -51,7 +51,7 @@ def test_accuracy_counts_edits_that_changed_nothing_else() -> None:
         changed=np.array([[False], [True], [False], [True]]),
     )
     assert outcome.accuracy == 0.25
-    assert outcome.worth == (0.5 + 0.25) / 2
+    assert outcome.worth == pytest.approx((0.5 + 2 * 0.25) / 3)
 
 
 def test_no_step_reaches_nothing_and_changes_nothing(model: LocalModel, look: Look) -> None:

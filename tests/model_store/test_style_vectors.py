@@ -9,6 +9,7 @@ from model_store import (
     Generator,
     movable_channels,
     read_checkpoint,
+    style_map,
     style_vectors,
     styled,
     synthesise_edited,
@@ -73,3 +74,12 @@ def test_a_dcgan_has_no_styles() -> None:
     generator: Generator = make_generator()
     with pytest.raises(UnsupportedMethodError, match="a dcgan has no style space"):
         synthesise_edited(generator, torch.zeros(1, 1, 16), torch.zeros(1, 4))
+
+
+def test_the_style_map_gives_the_styles_of_any_latent_but_for_a_constant() -> None:
+    generator = styled(make_style_generator(make_style_card()))
+    latents = torch.randn(3, *generator.card.latent_shape)
+    movable = movable_channels(generator, latents[:1])
+    found = style_map(generator) @ (latents[0] - latents[1]).flatten()
+    styles = style_vectors(generator, latents)[:, movable]
+    torch.testing.assert_close(found, styles[0] - styles[1], atol=1e-4, rtol=1e-4)
