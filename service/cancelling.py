@@ -27,6 +27,8 @@ class Calls:
         self._running: defaultdict[str, set[asyncio.Task[Answer]]] = defaultdict(set)
         self._cancelled: OrderedDict[str, None] = OrderedDict()
         self._count = 0
+        for reason in ("cancel", "deadline"):  # series from the start, for rates
+            metrics.CANCELLED.labels(runner, reason)
 
     @property
     def is_idle(self) -> bool:

@@ -1,8 +1,8 @@
 """Log lines: text or JSON, each with the request's id and its trace. Knows no message.
 
 Lines are written by a thread of their own, so that a slow reader of standard output holds up no
-request; what does not fit its queue is dropped and counted. Errors are cut: a message may quote
-what a client sent.
+request; what does not fit its queue is dropped. A message may quote what a client sent, or what was
+computed from it: numbers in a row and long encoded texts are left out, and the rest is cut.
 """
 
 import atexit
@@ -10,9 +10,11 @@ import json
 import logging
 import logging.handlers
 import queue
+import re
 import sys
 import time
 import traceback
+from contextlib import suppress
 from typing import Any, Literal
 
 import bentoml
@@ -25,6 +27,8 @@ MAX_WAITING = 10_000
 MAX_MESSAGE = 500
 MAX_ERROR = 200
 FIELDS = "fields"  # of a record: what `extra` carries beside the message
+_NUMBERS = re.compile(r"(?:[-+]?\d+\.?\d*(?:e[-+]?\d+)?[\s,\[\]()]+){3,}[-+]?\d[\d.e+-]*")
+_ENCODED = re.compile(r"[A-Za-z0-9+/=_-]{80,}")  # base64; hashes and ids are shorter
 _OURS = ("", "bentoml", "gradctrl", "uvicorn.error", "circus")
 _LEVELS = {"bentoml": logging.INFO, "gradctrl": logging.INFO}
 
@@ -56,13 +60,9 @@ class TextFormatter(logging.Formatter):
 class _Queued(logging.handlers.QueueHandler):
     """Formats where the line was logged, for its request's id, and leaves the writing."""
 
-    dropped = 0
-
     def enqueue(self, record: logging.LogRecord) -> None:
-        try:
+        with suppress(queue.Full):
             self.queue.put_nowait(record)
-        except queue.Full:
-            self.dropped += 1
 
 
 def configure_logging(log_format: Literal["text", "json"]) -> None:
@@ -115,4 +115,6 @@ def _trace_id() -> str | None:
 
 
 def _cut(text: str, length: int) -> str:
+    """The text without data, and not longer than that."""
+    text = _ENCODED.sub("...", _NUMBERS.sub("...", text))
     return text if len(text) <= length else f"{text[:length]}... ({len(text)} characters)"

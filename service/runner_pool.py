@@ -37,6 +37,7 @@ class RunnerPool:
         self._connect = connect
         self._endpoints: dict[str, Endpoint] = {}
         self._watching: asyncio.Task[None] | None = None
+        self._retries = metrics.RUNNER_RETRIES.labels(name)  # a series from the start, for rates
 
     @property
     def urls(self) -> tuple[str, ...]:
@@ -125,7 +126,7 @@ class RunnerPool:
                 losses += 1
                 if losses > 1:
                     raise self._unreachable() from error
-            metrics.RUNNER_RETRIES.labels(self._name).inc()
+            self._retries.inc()
 
     async def _call(self, endpoint: Endpoint, method: str, payload: dict[str, Any]) -> Any:
         """The answer of an endpoint; LostError when it goes away and another one could be asked."""
