@@ -1,0 +1,135 @@
+"""Plays a day of traffic under several scaling rules: the tables and plots of docs/capacity.md.
+
+Service times are those that deploy/capacity/measure.py wrote. Their spread is that of the waits for
+the generator; their mean is the CPU time of an edit, because the machine that was measured had
+other work, and because a replica has a core of its own.
+
+    python -m deploy.simulate [--seed 0] [--mean-rate 40] [--output docs]
+"""
+
+import argparse
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from deploy.capacity.day import Outcome, play
+from deploy.capacity.measure import FILE
+from deploy.capacity.scaling import ByCpu, ByWork, Fixed, Rule
+from deploy.capacity.traffic import DAY_S, Day, arrivals, rates
+
+MAX_IN_FLIGHT = 2 * 256  # two API pods with the default of GRADCTRL_MAX_IN_FLIGHT
+MODELLED_STARTS_S = (None, 120.0)  # measured, and a node or an image that must come first
+SMOOTH_S = 60
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was measured of one generator."""
+
+    work_s: np.ndarray  # [edits]
+    start_s: float
+
+    @property
+    def mean_s(self) -> float:
+        """Seconds of an edit."""
+        return float(self.work_s.mean())
+
+
+def read_measured(file: Path = FILE) -> Measured:
+    """The figures of the file."""
+    figures = json.loads(file.read_text())
+    waits = np.array(figures["render_ms"])
+    work = waits / waits.mean() * figures["generator_cpu_s_per_edit"]
+    return Measured(work, float(np.median(figures["generator_start_s"])))
+
+
+def sampler(measured: Measured, seed: int) -> Callable[[int], np.ndarray]:
+    """What draws service times, the same for every rule."""
+    return lambda count: np.random.default_rng(seed).choice(measured.work_s, count)
+
+
+def rules(day_rates: np.ndarray, mean_s: float) -> list[Callable[[], Rule]]:
+    """The rules of the table; fixed ones for the mean and for the highest rate, 70 % busy."""
+    for_mean, for_peak = (
+        int(np.ceil(rate * mean_s / 0.7)) for rate in (day_rates.mean(), day_rates.max())
+    )
+    return [
+        lambda: Fixed(for_mean),
+        lambda: Fixed(for_peak),
+        lambda: ByCpu(0.7),
+        lambda: ByCpu(0.5),
+        lambda: ByWork(1.5, growth=3.0, counts_waiting=False),
+        lambda: ByWork(1.5, growth=3.0),
+        lambda: ByWork(0.7, growth=3.0),
+    ]
+
+
+def compare(day: Day, seed: int, measured: Measured, start_s: float) -> list[Outcome]:
+    """An outcome per rule, all with the same requests."""
+    times = arrivals(day, seed)
+    return [
+        play(times, sampler(measured, seed), rule(), start_s, MAX_IN_FLIGHT)
+        for rule in rules(rates(day, seed), measured.mean_s)
+    ]
+
+
+def table(outcomes: Sequence[Outcome]) -> str:
+    """Markdown, a row per rule."""
+    lines = [
+        "| rule | replica hours | most replicas | p50 ms | p99 ms | above 2 s | refused |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {one.rule} | {one.replica_hours:.0f} | {one.most_replicas} | {one.p50_s * 1000:.0f} "
+        f"| {one.p99_s * 1000:.0f} | {one.slow:.2%} | {one.refused:.2%} |"
+        for one in outcomes
+    ]
+    return "\n".join(lines)
+
+
+def plot(day_rates: np.ndarray, outcomes: Sequence[Outcome], mean_s: float, file: Path) -> None:
+    """Replicas over the day, and those that the traffic keeps busy."""
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(len(outcomes), 1, figsize=(10, 1.9 * len(outcomes)), sharex=True)
+    needed = day_rates.reshape(-1, SMOOTH_S).mean(axis=1) * mean_s
+    for axis, one in zip(axes, outcomes, strict=True):
+        hours = np.linspace(0, DAY_S / 3600, len(needed))
+        axis.fill_between(hours, needed, color="#bbbbbb", label="busy, if none waits")
+        axis.step(np.linspace(0, DAY_S / 3600, len(one.sizes)), one.sizes, label="replicas", lw=1)
+        axis.set_title(
+            f"{one.rule}: {one.replica_hours:.0f} replica hours, p99 {one.p99_s:.2f} s, "
+            f"{one.refused:.2%} refused",
+            fontsize=9,
+            loc="left",
+        )
+        axis.set_ylim(0, max(needed.max(), one.sizes.max()) * 1.15)
+    axes[0].legend(fontsize=8, loc="upper left")
+    axes[-1].set_xlabel("hour of the day")
+    figure.tight_layout()
+    figure.savefig(file, dpi=80)
+    plt.close(figure)
+
+
+def main() -> None:
+    """Print the tables and write the plot of the first."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--mean-rate", type=float, default=40.0, help="edits a second")
+    parser.add_argument("--output", type=Path, default=Path("docs/images"))
+    options = parser.parse_args()
+    measured, day = read_measured(), Day(options.mean_rate)
+    print(f"{measured.mean_s * 1000:.1f} ms of work an edit; day of {options.mean_rate:g}/s")
+    for start_s in MODELLED_STARTS_S:
+        start_s = start_s or measured.start_s
+        outcomes = compare(day, options.seed, measured, start_s)
+        print(f"\nA replica takes calls after {start_s:.0f} s:\n\n{table(outcomes)}")
+        name = f"capacity-{start_s:.0f}s.png"
+        plot(rates(day, options.seed), outcomes, measured.mean_s, options.output / name)
+
+
+if __name__ == "__main__":
+    main()
