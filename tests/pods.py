@@ -111,14 +111,15 @@ def make_pod(
     """A pod of a component on free ports; `depends` are the addresses of its runners."""
     log = folder / f"{name or component}.txt"
     port, metrics_port = free_port(), free_port() if component != "api" else 0
-    command = [sys.executable, *MODULE, *_arguments(component, port, depends or {}), *BENTO]
+    command = [sys.executable, *MODULE, *loopback_arguments(component, port, depends or {}), *BENTO]
     env = {"BENTOML_HOME": str(own_home(home, log)), "BENTOML_DO_NOT_TRACK": "True"}
     env |= {"BENTOML_CONTAINERIZED": "true", "OMP_NUM_THREADS": "1"}
     env |= {"GRADCTRL_GRPC_PORT": "0", "GRADCTRL_METRICS_PORT": str(metrics_port), **environment}
     return Pod(component, port, metrics_port, home, log, command, env)
 
 
-def _arguments(component: str, port: int, depends: dict[str, str]) -> list[str]:
+def loopback_arguments(component: str, port: int, depends: dict[str, str]) -> list[str]:
+    """The arguments of a component's container, on this machine."""
     arguments = list(container(component)["args"])
     arguments[arguments.index("--host") + 1] = "127.0.0.1"
     arguments[arguments.index("--port") + 1] = str(port)

@@ -48,7 +48,6 @@ class Autoscaled(Rule):
     target: float  # load of one replica
     least: int = 2
     most: int = 20
-    growth: float = 2.0  # at most so many times the replicas, in one step
     _history: deque[tuple[float, int]] = field(default_factory=deque)
 
     @abstractmethod
@@ -66,7 +65,7 @@ class Autoscaled(Rule):
             self._history.popleft()
         calm = max(wish for _, wish in self._history)
         if calm > size:
-            return min(wish if wish > size else size, math.ceil(size * self.growth))
+            return min(max(wish, size), max(2 * size, size + 4))  # the default policies
         return calm
 
 
@@ -74,10 +73,13 @@ class Autoscaled(Rule):
 class ByCpu(Autoscaled):
     """The share of a minute in which replicas worked: 1 at most, however long their queues."""
 
+    cpu_when_busy: float = 1.0  # of the CPU that a replica requests
     _busy: dict[int, deque[tuple[float, float]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.name = f"CPU {self.target:.0%} (HPA)"
+        if self.cpu_when_busy < 1:
+            self.name += f", busy at {self.cpu_when_busy:.0%}"
 
     def load(self, fleet: Fleet, now: float) -> float:
         """Sum of the busy shares of the minute that ended a scrape ago."""
@@ -87,7 +89,7 @@ class ByCpu(Autoscaled):
             seen.append((now, replica.busy_s(now)))
             if len(seen) >= 3:  # the newest is not scraped yet
                 (since, before), (until, after) = seen[0], seen[-2]
-                total += (after - before) / (until - since)
+                total += (after - before) / (until - since) * self.cpu_when_busy
         return total
 
 

@@ -101,7 +101,7 @@ def test_cpu_sees_no_queue_and_work_does() -> None:
     until = int(120 / 15)  # two minutes into the storm
     before = int(1200 / 15)
     by_cpu = step_of_load(ByCpu(0.7, least=1))
-    by_work = step_of_load(ByWork(1.5, least=1, growth=3.0))
+    by_work = step_of_load(ByWork(1.5, least=1))
     assert by_work[before + until] > by_cpu[before + until]
     assert by_work[before:].max() >= 6
     assert by_cpu.max() <= 20
