@@ -50,6 +50,11 @@ class Endpoint:
         """Whether to ask it: it answered last time, and stays."""
         return not self.is_leaving and not self.away.is_set()
 
+    @property
+    def is_silent(self) -> bool:
+        """Whether it is away only because its probes were not answered in time."""
+        return self.away.is_set() and self._misses > 0
+
     async def call(self, method: str, payload: dict[str, Any]) -> Any:
         """The answer of the process; counted while it is under way."""
         self.in_flight += 1

@@ -114,18 +114,18 @@ class RunnerPool:
     async def _ask_one(self, method: str, payload: dict[str, Any]) -> Any:
         """The answer of one process: refused connections are tried elsewhere, a loss once."""
         tried: set[str] = set()
-        losses = 0
+        lost: set[str] = set()
         while True:
-            endpoint = self._choose(tried)
+            endpoint = self._choose(tried, lost)
             try:
                 return await self._call(endpoint, method, payload)
             except aiohttp.ClientConnectorError:
                 tried.add(endpoint.url)
                 endpoint.away.set()
             except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, LostError) as error:
-                losses += 1
-                if losses > 1:
+                if lost:
                     raise self._unreachable() from error
+                lost.add(endpoint.url)
             self._retries.inc()
 
     async def _call(self, endpoint: Endpoint, method: str, payload: dict[str, Any]) -> Any:
@@ -141,12 +141,20 @@ class RunnerPool:
             away.cancel()
             call.cancel()  # nothing to a task that is done
 
-    def _choose(self, tried: set[str]) -> Endpoint:
-        """The least busy endpoint that was not tried, in turns among equals."""
-        left = [one for one in self._available() if one.url not in tried]
-        if not left:
+    def _choose(self, tried: set[str], lost: set[str]) -> Endpoint:
+        """The least busy endpoint that was not tried, in turns among equals.
+
+        One that was lost is asked again only where there is no other: its idle connections are
+        dead as well. One that is silent is better than none.
+        """
+        left = [one for one in self._endpoints.values() if one.url not in tried]
+        available = [one for one in left if one.is_available]
+        others = [one for one in available if one.url not in lost]
+        silent = [one for one in left if one.is_silent]
+        some = others or available or silent
+        if not some:
             raise self._unreachable()
-        return min(left, key=lambda one: (one.in_flight, one.used))
+        return min(some, key=lambda one: (one.in_flight, one.used))
 
     def _available(self) -> Sequence[Endpoint]:
         return [one for one in self._endpoints.values() if one.is_available]

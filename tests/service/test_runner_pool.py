@@ -108,6 +108,51 @@ def test_a_call_that_loses_its_process_is_asked_once_more() -> None:
     run(work())
 
 
+def test_a_lost_process_is_not_asked_again_while_there_is_another() -> None:
+    async def work() -> None:
+        two = Machines("a", "b")
+        await two.pool.refresh()
+        two["a"].error = aiohttp.ServerDisconnectedError()  # and so will be its idle connections
+        assert [await two.pool.render({}) for _ in range(6)] == ["b"] * 6
+        two["b"].held = asyncio.Event()
+        waiting = [asyncio.ensure_future(two.pool.render({})) for _ in range(4)]
+        await asyncio.sleep(0.01)
+        two["b"].held.set()
+        assert await asyncio.gather(*waiting) == ["b"] * 4  # though b was the busier one
+
+    run(work())
+
+
+def test_the_only_process_is_asked_again() -> None:
+    async def work() -> None:
+        one = Machines("a")
+        await one.pool.refresh()
+        one["a"].error = aiohttp.ServerDisconnectedError()
+        asked = asyncio.ensure_future(one.pool.render({}))
+        one["a"].held = asyncio.Event()
+        await asyncio.sleep(0.01)
+        one["a"].held.set()
+        with pytest.raises(ApiError):
+            await asked
+        assert len(one["a"].asked) == 2
+
+    run(work())
+
+
+def test_silent_processes_are_better_than_none() -> None:
+    async def work() -> None:
+        two = Machines("a", "b")
+        await two.pool.refresh()
+        for name in ("a", "b"):
+            two[name].ready = TimeoutError()
+        for _ in range(MISSES):
+            await two.pool.refresh()
+        assert not two.pool.is_available  # new requests are better sent elsewhere
+        assert await two.pool.render({}) in ("a", "b")
+
+    run(work())
+
+
 def test_no_process_is_a_refusal_at_once() -> None:
     async def work() -> None:
         one = Machines("a")
