@@ -96,11 +96,14 @@ def plot(day_rates: np.ndarray, outcomes: Sequence[Outcome], mean_s: float, file
     import matplotlib.pyplot as plt
 
     shown = [one for one in outcomes if one.rule in PLOTTED]
-    figure, axes = plt.subplots(1 + len(shown), 1, figsize=(9, 3 + 1.8 * len(shown)))
+    heights = [3.0, *(1.0 for _ in shown)]
+    size, ratios = (9, 5 + 1.6 * len(shown)), {"height_ratios": heights}
+    figure, axes = plt.subplots(len(heights), 1, figsize=size, gridspec_kw=ratios)
     for one in outcomes:
         colour = COLOURS.get(one.rule.split()[-1], "black")
         axes[0].scatter(one.replica_hours, one.p99_s, color=colour)
-        axes[0].annotate(one.rule, (one.replica_hours, one.p99_s), fontsize=7)
+        name = one.rule.removesuffix(" (KEDA)").removesuffix(" (HPA)")
+        axes[0].annotate(name, (one.replica_hours, one.p99_s), fontsize=7, rotation=40)
     axes[0].set(yscale="log", xlabel="replica hours", ylabel="p99 of an edit, s")
     needed = day_rates.reshape(-1, SMOOTH_S).mean(axis=1) * mean_s
     for axis, one in zip(axes[1:], shown, strict=True):
