@@ -5,7 +5,7 @@ BIN := .venv/bin
 PORT ?= 3000
 export BENTOML_DO_NOT_TRACK := True
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
-PACKAGES := editing model_store service export tests benchmarks clients/python/gradctrl_client clients/examples clients/generate_sdk.py clients/proto
+PACKAGES := editing model_store service export tests benchmarks deploy clients/python/gradctrl_client clients/examples clients/generate_sdk.py clients/proto
 
 help: ## show the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10

@@ -1,5 +1,6 @@
 """The API service: BentoML around the REST application. Entry point of serve and build."""
 
+import asyncio
 import uuid
 
 import bentoml
@@ -13,14 +14,18 @@ from service.handlers import Handlers
 from service.idempotency import Idempotency
 from service.job_store import open_job_store
 from service.jobs import Jobs
+from service.logs import configure_logging
 from service.processes import DEFAULT_BATCH_SIZE, settle_garbage_collector
 from service.rest import build_rest
 from service.rpc import start_rpc
+from service.runner_clients import connect_to
+from service.runner_pool import RunnerPool, pool_of
 from service.runner_sockets import RunnerSockets
-from service.runners import LOGGING, TRAFFIC, ClassifierRunner, GeneratorRunner
+from service.runners import LOGGING, TRACING, TRAFFIC, ClassifierRunner, GeneratorRunner
 from service.settings import Settings, settings
 from service.specs import ServedCard
 
+configure_logging(settings().log_format)  # here, so that BentoML's parent process has it too
 rest = build_rest(settings())
 
 
@@ -36,7 +41,15 @@ def build_handlers(config: Settings, classifier: Runner, generator: Runner) -> H
     )
 
 
-@bentoml.service(name="edit_service", workers=1, traffic=TRAFFIC, logging=LOGGING)
+@bentoml.service(
+    name="edit_service",
+    workers=1,
+    traffic=TRAFFIC,
+    logging=LOGGING,
+    tracing=TRACING,
+    metrics={"enabled": False},  # service/http_metrics.py has them with bounded labels
+    runner_probe={"enabled": False},  # it hangs for seconds on a runner that is away
+)
 @bentoml.asgi_app(rest)
 class EditService:
     """REST and gRPC in front, two runners behind."""
@@ -48,12 +61,14 @@ class EditService:
     async def start(self) -> None:
         """Build the handlers once both runners are known, and start what works beside REST."""
         config = settings()
-        runners = self.classifier.to_async, self.generator.to_async
-        handlers = build_handlers(config, *runners)
+        classifier, generator = self._pools()
+        await asyncio.gather(classifier.start(), generator.start())
+        handlers = build_handlers(config, classifier, generator)
         jobs = Jobs(handlers, open_job_store(config.job_store), config)
         rest.state.handlers, rest.state.jobs = handlers, jobs
+        rest.state.runners = classifier, generator
         jobs.start()
-        sockets = RunnerSockets(runner.url for runner in runners)
+        sockets = RunnerSockets([*classifier.urls, *generator.urls])
         drain = Drain(handlers.engine, sockets, config.drain_s, uuid.uuid4().hex)
         drain.before_end(jobs.stop)
         if config.grpc_port:
@@ -62,5 +77,16 @@ class EditService:
         settle_garbage_collector()
 
     async def __is_ready__(self) -> bool:
-        """Whether new requests are wanted: not while the service stops."""
-        return not rest.state.handlers.engine.gate.is_closed
+        """Whether new requests are wanted: not while the service stops, nor without a runner.
+
+        Answers from what the pools know already, so at once.
+        """
+        is_open = not rest.state.handlers.engine.gate.is_closed
+        return is_open and all(pool.is_available for pool in rest.state.runners)
+
+    def _pools(self) -> tuple[RunnerPool, RunnerPool]:
+        """Every process behind the address that BentoML has of each runner."""
+        return (
+            pool_of("classifier", self.classifier.to_async.url, connect_to(ClassifierRunner)),
+            pool_of("generator", self.generator.to_async.url, connect_to(GeneratorRunner)),
+        )

@@ -12,6 +12,7 @@ from typing import Any
 from service import metrics
 from service.batcher import QueueFullError
 from service.errors import Refusal
+from service.request_ids import working_on
 
 REMEMBERED = 4096  # cancels that came before their call
 
@@ -26,6 +27,8 @@ class Calls:
         self._running: defaultdict[str, set[asyncio.Task[Answer]]] = defaultdict(set)
         self._cancelled: OrderedDict[str, None] = OrderedDict()
         self._count = 0
+        for reason in ("cancel", "deadline"):  # series from the start, for rates
+            metrics.CANCELLED.labels(runner, reason)
 
     @property
     def is_idle(self) -> bool:
@@ -36,7 +39,12 @@ class Calls:
         self, payload: Mapping[str, Any], work: Callable[[], Awaitable[Answer]]
     ) -> Answer:
         """The answer of `work`, or a refusal: no room, no time left, cancelled."""
-        request_id = payload["request_id"]
+        with working_on(payload["request_id"]):
+            return await self._run(payload["request_id"], payload["budget_s"], work)
+
+    async def _run(
+        self, request_id: str, budget_s: float, work: Callable[[], Awaitable[Answer]]
+    ) -> Answer:
         if request_id in self._cancelled:
             return self._drop("cancel")
         in_flight = metrics.IN_FLIGHT.labels(self._runner)
@@ -45,7 +53,7 @@ class Calls:
         task = asyncio.create_task(self._refusing(work))
         self._running[request_id].add(task)
         try:
-            await asyncio.wait({task}, timeout=payload["budget_s"])
+            await asyncio.wait({task}, timeout=budget_s)
             if not task.done():
                 return self._drop("deadline")
             return self._drop("cancel") if task.cancelled() else task.result()

@@ -14,8 +14,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service import metrics
 from service.errors import ApiError
-from service.http_calls import GoneError
+from service.http_calls import REQUEST_ID, GoneError
 from service.job_schema import JOB_KINDS
+from service.request_ids import current_request_id
 from service.validation import violation
 
 CLIENT_GONE = 499  # as nginx logs it
@@ -83,7 +84,9 @@ def install_error_handlers(app: FastAPI) -> None:
 
 def _answer(error: ApiError) -> JSONResponse:
     metrics.REJECTED.labels(error.code).inc()
-    return _Ascii(error.body(), status_code=error.status, headers=error.headers)
+    request_id = current_request_id()
+    headers = {**error.headers, **({} if request_id is None else {REQUEST_ID: request_id})}
+    return _Ascii(error.body(), status_code=error.status, headers=headers)
 
 
 class _Ascii(JSONResponse):

@@ -29,17 +29,18 @@ def handlers_of(request: Request) -> Handlers:
 
 def plain_call(request: Request) -> Call:
     """A call without an idempotency key."""
-    return Call()
+    return Call(request_id=request.state.request_id)
 
 
 def retryable_call(
+    request: Request,
     key: Annotated[
         str | None,
         Header(alias=FIELD, min_length=1, max_length=MAX_KEY_LENGTH, description=KEY_NOTE),
     ] = None,
 ) -> Call:
     """A call that a client may repeat."""
-    return Call(idempotency_key=key)
+    return Call(request_id=request.state.request_id, idempotency_key=key)
 
 
 HandlersOf = Annotated[Handlers, Depends(handlers_of)]

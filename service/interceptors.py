@@ -18,12 +18,15 @@ from google.protobuf.message import DecodeError
 
 from service import metrics
 from service.errors import ApiError
+from service.request_ids import working_on
+from service.request_log import log_access
 from service.rpc_errors import (
     REQUEST_ID_KEY,
     status_code,
     status_message,
     trailing_metadata,
 )
+from service.tracing import rpc_span
 
 SLACK_S = 1.0  # the handlers' own deadline comes first
 HOLD_S = 1.0  # longest delay of a refusal while the service stops
@@ -41,6 +44,7 @@ class _Around(grpc.aio.ServerInterceptor):
     """Base: wraps the methods of one service, which are coroutines also where they stream."""
 
     def __init__(self, service: str) -> None:
+        self._service = service
         self._prefix = f"/{service}/"
 
     async def intercept_service(
@@ -60,8 +64,29 @@ class _Around(grpc.aio.ServerInterceptor):
         """The handler with something around it."""
 
 
+class Identified(_Around):
+    """Gives each call an id and a span; goes around everything else."""
+
+    def wrap(self, handler: Handler, method: str) -> Handler:
+        """The handler, working on a request of its own."""
+        behaviour = _behaviour(handler)
+
+        async def identified(request: Any, context: Context) -> Any:
+            new_id = uuid.uuid4().hex
+            context.set_trailing_metadata(((REQUEST_ID_KEY, new_id),))
+            metadata = call_metadata(context)
+            with working_on(new_id), rpc_span(self._service, method, metadata):
+                return await behaviour(request, context)
+
+        return _rebuilt(handler, identified)
+
+
 class Measured(_Around):
-    """Counts and times calls by method and status; goes around everything else."""
+    """Counts and times calls by method and status, and logs a line for each."""
+
+    def __init__(self, service: str, has_access_lines: bool) -> None:
+        super().__init__(service)
+        self._has_access_lines = has_access_lines
 
     def wrap(self, handler: Handler, method: str) -> Handler:
         """The handler, measured."""
@@ -80,6 +105,9 @@ class Measured(_Around):
             finally:
                 metrics.RPCS.labels(method, _name(code)).inc()
                 metrics.RPC_SECONDS.labels(method).observe(time.perf_counter() - started)
+                if self._has_access_lines:
+                    path = f"{self._prefix}{method}"
+                    log_access("grpc", "POST", path, _name(code), started, None)
 
         return _rebuilt(handler, measured)
 
@@ -99,8 +127,6 @@ class Explained(_Around):
         behaviour = _behaviour(handler)
 
         async def explained(request: Any, context: Context) -> Any:
-            request_id = uuid.uuid4().hex
-            context.set_trailing_metadata(((REQUEST_ID_KEY, request_id),))
             try:
                 if isinstance(request, ApiError):
                     raise request
@@ -118,7 +144,7 @@ class Explained(_Around):
                 logger.exception("%s failed", method)
                 refused = _internal()
             metrics.REJECTED.labels(refused.code).inc()
-            details = trailing_metadata(refused, request_id)
+            details = trailing_metadata(refused, request_id(context))
             return await context.abort(status_code(refused), status_message(refused), details)
 
         return _rebuilt(handler, explained, self._reader(handler))
@@ -213,7 +239,7 @@ def call_metadata(context: Context) -> dict[str, str | bytes]:
 
 
 def request_id(context: Context) -> str:
-    """The id that `Explained` gave the call."""
+    """The id that `Identified` gave the call."""
     return str(dict(context.trailing_metadata())[REQUEST_ID_KEY])
 
 

@@ -30,6 +30,7 @@ from service.job_schema import (
     ScoreJob,
 )
 from service.job_store import Job, JobStore, now
+from service.request_ids import working_on
 from service.schema import EditBodyAnswer, ErrorDetail, FrameAnswer
 from service.settings import Settings
 
@@ -126,7 +127,8 @@ class Jobs:
 
     async def _run(self, job: Job) -> None:
         self._store.change(job.job_id, state="running")
-        task = asyncio.create_task(self._outcome(job))
+        with working_on(job.job_id):
+            task = asyncio.create_task(self._outcome(job))
         self._running[job.job_id] = task
         try:
             await asyncio.wait({task})
@@ -140,7 +142,8 @@ class Jobs:
             self._finish(job, state="done", result=task.result().model_dump_json())
             return
         if not isinstance(error, ApiError):
-            logger.error("a job failed", exc_info=error)
+            with working_on(job.job_id):
+                logger.error("a job failed", exc_info=error)
             error = ApiError("internal", "the service failed on this job; see its log")
         metrics.REJECTED.labels(error.code).inc()
         self._finish(job, state="failed", error=json.dumps(error.body()["error"]))

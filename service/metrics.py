@@ -57,6 +57,29 @@ JOBS = Counter("gradctrl_jobs_total", "Jobs by kind and how they ended", ["kind"
 JOBS_QUEUED = Gauge(
     "gradctrl_jobs_queued", "Jobs that wait for a worker", multiprocess_mode="livesum"
 )
+GPU_MEMORY = Gauge(
+    "gradctrl_gpu_memory_bytes",
+    "Memory in use on a GPU, all processes",
+    ["device"],
+    multiprocess_mode="livemax",
+)
+GPU_UTILIZATION = Gauge(
+    "gradctrl_gpu_utilization_ratio",
+    "Share of the time that a GPU was busy, 0 to 1",
+    ["device"],
+    multiprocess_mode="livemax",
+)
+RUNNERS_AVAILABLE = Gauge(
+    "gradctrl_runners_available",
+    "Processes of a runner that answer, as an API process sees them",
+    ["runner"],
+    multiprocess_mode="livemin",
+)
+RUNNER_RETRIES = Counter(
+    "gradctrl_runner_retries_total",
+    "Calls asked again because a runner's process refused them or went away",
+    ["runner"],
+)
 RPCS = Counter("gradctrl_rpcs_total", "gRPC calls by method and status", ["method", "status"])
 RPC_SECONDS = Histogram(
     "gradctrl_rpc_seconds", "Whole gRPC call, seconds", ["method"], buckets=_SECONDS

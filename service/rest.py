@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 from fastapi import FastAPI, Query, Request, Response
 from fastapi.middleware.cors import CORSMiddleware
+from starlette.routing import Route
 
 from service import http_calls, streaming
 from service.errors import ApiError
@@ -20,10 +21,12 @@ from service.http_calls import (
     not_modified,
     while_connected,
 )
+from service.http_metrics import CountedPaths, metrics_page
 from service.idempotency import FIELD
 from service.images import MEDIA_TYPES
 from service.job_schema import JobAnswer, JobBody
 from service.jobs import Jobs
+from service.request_log import RequestLog
 from service.schema import (
     DirectionsAnswer,
     DirectionsBody,
@@ -89,6 +92,7 @@ def build_rest(config: Settings) -> FastAPI:
             expose_headers=["ETag", "Retry-After", http_calls.REQUEST_ID],
         )
     install_error_handlers(app)
+    app.get("/metrics", include_in_schema=False)(metrics_page)
     app.get("/v1/models")(models)
     app.post("/v1/edit", response_model=EditBodyAnswer, responses=_TAGGED)(edit)
     app.post("/v1/edit/stream", response_class=Response, responses=_EVENTS)(edit_stream)
@@ -99,7 +103,10 @@ def build_rest(config: Settings) -> FastAPI:
     app.post("/v1/jobs", response_model=JobAnswer, status_code=202, responses=_LINKS)(submit_job)
     app.get("/v1/jobs", response_model=JobAnswer)(job)
     app.delete("/v1/jobs", response_model=JobAnswer)(cancel_job)
+    paths = {route.path for route in app.routes if isinstance(route, Route)}
     app.add_route("/{path:path}", _no_endpoint, METHODS, include_in_schema=False)
+    app.add_middleware(CountedPaths, paths=paths)
+    app.add_middleware(RequestLog, has_access_lines=config.access_log)
     return app
 
 

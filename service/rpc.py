@@ -21,6 +21,7 @@ from service.interceptors import (
     Authorized,
     Context,
     Explained,
+    Identified,
     Measured,
     Open,
     Timed,
@@ -129,7 +130,8 @@ def _interceptors(
 ) -> list[grpc.aio.ServerInterceptor]:
     """From the outermost to the innermost."""
     around: list[grpc.aio.ServerInterceptor] = [
-        Measured(SERVICE),
+        Identified(SERVICE),
+        Measured(SERVICE, config.access_log),
         Explained(SERVICE, config.max_upload_bytes),
         Timed(SERVICE, config.timeout_s),
         open_door,

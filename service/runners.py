@@ -18,13 +18,17 @@ from service import metrics
 from service.batcher import Batcher, BatchLimits, even_share
 from service.cancelling import Calls
 from service.draining import Holds
+from service.gpu_metrics import watch_gpus
 from service.images import Encoding
+from service.metrics_port import serve_metrics
 from service.processes import batch_size_of, choose_device, settle_garbage_collector
 from service.rendering import LoadedGenerator, compress, latents_of, synthesise
 from service.settings import Settings, settings
 from service.specs import WalkSpec
+from service.tracing import tracing_of
 from service.walking import LoadedHeads, find_direction, score_all, walk_all
 
+TRACING = tracing_of(settings())
 # On every service that others depend on: by default BentoML closes the client session every 100
 # requests and fails what is in flight (docs/decisions.md).
 CONNECTION = {"max_requests": 10**9, "max_age": 1e9}
@@ -50,6 +54,7 @@ def _describe(model: StoredModel, device: torch.device) -> None:
     runner_connection=CONNECTION,
     traffic=TRAFFIC,
     logging=LOGGING,
+    tracing=TRACING,
 )
 class ClassifierRunner:
     """Heads, Jacobian rows, whole trajectories."""
@@ -75,9 +80,10 @@ class ClassifierRunner:
         settle_garbage_collector()
 
     @bentoml.on_startup
-    def hold_up_on_sigterm(self) -> None:
-        """Work on while an API has accepted requests."""
+    def start(self) -> None:
+        """Work on through a SIGTERM while an API has accepted requests; show metrics."""
         self._holds.watch_sigterm()
+        serve_metrics(settings().metrics_port, settings().metrics_host)
 
     @bentoml.api
     async def walk(self, payload: Any) -> Any:
@@ -140,6 +146,7 @@ class ClassifierRunner:
     runner_connection=CONNECTION,
     traffic=TRAFFIC,
     logging=LOGGING,
+    tracing=TRACING,
 )
 class GeneratorRunner:
     """Mapping, synthesis and encoding: pixels leave compressed."""
@@ -164,9 +171,11 @@ class GeneratorRunner:
         settle_garbage_collector()
 
     @bentoml.on_startup
-    def hold_up_on_sigterm(self) -> None:
-        """Work on while an API has accepted requests."""
+    def start(self) -> None:
+        """Work on through a SIGTERM while an API has accepted requests; show metrics."""
         self._holds.watch_sigterm()
+        serve_metrics(settings().metrics_port, settings().metrics_host)
+        watch_gpus()
 
     @bentoml.api
     async def render(self, payload: Any) -> Any:

@@ -94,6 +94,29 @@ class Settings(BaseSettings):
         default=None, description="PEM certificates that gRPC clients must be signed by; any client"
     )
 
+    log_format: Literal["text", "json"] = Field(
+        default="text", description="how log lines are written: text or json"
+    )
+    access_log: bool = Field(default=True, description="whether every answered call is a log line")
+    otlp_endpoint: str = Field(
+        default="",
+        description="URL that OpenTelemetry spans are sent to (OTLP over HTTP), for example "
+        "http://collector:4318/v1/traces; empty: none",
+    )
+    trace_sample_rate: float = Field(
+        default=1.0, ge=0, le=1, description="share of the traces that begin here and are sent"
+    )
+    metrics_port: int = Field(
+        default=0,
+        ge=0,
+        le=65535,
+        description="port on which a runner of its own machine serves /metrics, because its other "
+        "port takes pickle; 0: none",
+    )
+    metrics_host: str = Field(
+        default="127.0.0.1", description="address that the metrics port binds"
+    )
+
     @field_validator("models", "cors_origins", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:

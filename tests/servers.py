@@ -41,11 +41,7 @@ def running(
     folder: Path = ROOT,
 ) -> Iterator[str]:
     """Any serving command, waited for at /readyz."""
-    own = log.with_suffix(".home")  # a second server in one home wipes the metrics of the first
-    own.mkdir()
-    for part in ("models", "bentos"):
-        (home / part).mkdir(exist_ok=True)
-        (own / part).symlink_to(home / part)
+    own = own_home(home, log)
     env = {**os.environ, "BENTOML_HOME": str(own), "BENTOML_DO_NOT_TRACK": "True"}
     env |= {"GRADCTRL_GRPC_PORT": "0", **environment}  # servers would share the default port
     with log.open("w") as output:
@@ -53,7 +49,7 @@ def running(
             command, cwd=folder, env=env, stdout=output, stderr=output, start_new_session=True
         )
         try:
-            _wait_until_ready(process, url, log)
+            wait_until_ready(process, url, log)
             yield url
         finally:
             with suppress(ProcessLookupError):  # a test may have stopped it
@@ -65,7 +61,21 @@ def running(
                 process.wait()
 
 
-def _wait_until_ready(process: "subprocess.Popen[bytes]", url: str, log: Path) -> None:
+def own_home(home: Path, log: Path) -> Path:
+    """A BentoML home beside the log with the store of another one.
+
+    A second server in one home wipes the metrics of the first.
+    """
+    own = log.with_suffix(".home")
+    own.mkdir()
+    for part in ("models", "bentos"):
+        (home / part).mkdir(exist_ok=True)
+        (own / part).symlink_to(home / part)
+    return own
+
+
+def wait_until_ready(process: "subprocess.Popen[bytes]", url: str, log: Path) -> None:
+    """Return when /readyz says so; an AssertionError with the log otherwise."""
     deadline = time.monotonic() + READY_TIMEOUT_S
     while time.monotonic() < deadline:
         if process.poll() is not None:

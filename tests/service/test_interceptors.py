@@ -9,7 +9,7 @@ import grpc
 import pytest
 
 from service.errors import ApiError
-from service.interceptors import Authorized, Explained, Measured, Timed, request_id
+from service.interceptors import Authorized, Explained, Identified, Measured, Timed, request_id
 from tests.rpc_calls import Refused, refused
 
 SERVICE = "tests.Small"
@@ -46,7 +46,7 @@ async def channel(*interceptors: grpc.aio.ServerInterceptor) -> AsyncIterator[An
         for behaviour in (echo, broken, cancelled_inside)
     }
     methods["endless"] = grpc.unary_stream_rpc_method_handler(endless, bytes, bytes)
-    server = grpc.aio.server(interceptors=interceptors)
+    server = grpc.aio.server(interceptors=[Identified(SERVICE), *interceptors])
     for name in (SERVICE, "tests.Other"):
         handler = grpc.method_handlers_generic_handler(name, methods)
         server.add_generic_rpc_handlers((handler,))
@@ -80,7 +80,7 @@ def explained(max_bytes: int = 100) -> Explained:
 
 
 def test_an_answer_passes() -> None:
-    assert refusal("echo", Measured(SERVICE), explained(), Timed(SERVICE, 1)) == b"x"
+    assert refusal("echo", Measured(SERVICE, True), explained(), Timed(SERVICE, 1)) == b"x"
 
 
 @pytest.mark.parametrize("method", ["broken", "cancelled_inside"])

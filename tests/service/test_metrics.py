@@ -1,0 +1,283 @@
+"""The series of the service, as a real Prometheus has them after real traffic."""
+
+import calendar
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import grpc
+import httpx
+import psutil
+import pytest
+import yaml
+
+from model_store import StoredModel
+from service.wire import edit_pb2 as wire
+from service.wire.edit_pb2_grpc import EditServiceStub
+from tests.pods import running_cluster, seconds_until
+from tests.servers import free_port, running_server
+
+EDIT = {
+    "model": "tiny-style",
+    "source": {"seed": 1},
+    "edits": [{"attribute": "hair", "target": "blond", "steps": 8}],
+}
+CLASSES = {"hair": ("black", "brown", "blond"), "smile": ("not_smiling", "smiling")}
+OUTCOMES = {"reached", "not_reached", "deadline_exceeded", "cancelled", "overloaded"}
+# design.md, but for GPUs (no NVML here) and inversion
+DESIGNED = {
+    "gradctrl_edits_total": {"model", "attribute", "method", "outcome"},
+    "gradctrl_edit_seconds_count": {"model"},
+    "gradctrl_trajectory_seconds_count": {"model"},
+    "gradctrl_render_seconds_count": {"model"},
+    "gradctrl_render_batch_size_count": {"model"},
+    "gradctrl_frames_total": {"model"},
+    "gradctrl_queue_depth": {"runner"},
+    "gradctrl_in_flight": {"runner"},
+    "gradctrl_model_info": {"model", "version", "family", "backend", "device", "provider"},
+    "gradctrl_rejected_total": {"code"},
+}
+TARGET_LABELS = {"__name__", "instance", "job"}
+
+
+class Prometheus:
+    """A running Prometheus; queries answer (labels, value) pairs."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def ask(self, query: str) -> list[tuple[dict[str, str], float]]:
+        answer = httpx.get(f"{self._url}/api/v1/query", params={"query": query}, timeout=10)
+        found = answer.raise_for_status().json()["data"]["result"]
+        return [(one["metric"], float(one["value"][1])) for one in found]
+
+    def value(self, query: str) -> float:
+        """The only value; 0 where there is none."""
+        found = self.ask(query)
+        assert len(found) <= 1, found
+        return found[0][1] if found else 0.0
+
+    def wait_for_scrapes(self) -> None:
+        """Return when every target was scraped after now."""
+        now = time.time()
+
+        def is_fresh() -> bool:
+            answer = httpx.get(f"{self._url}/api/v1/targets", timeout=10).json()
+            targets: list[dict[str, Any]] = answer["data"]["activeTargets"]
+            return bool(targets) and all(self._seconds(one["lastScrape"]) > now for one in targets)
+
+        seconds_until(is_fresh)
+        down = self.ask("up == 0")
+        assert not down, down
+
+    @staticmethod
+    def _seconds(stamp: str) -> float:
+        found = re.match(r"(\d+-\d+-\d+T\d+:\d+:\d+)", stamp)
+        assert found, stamp
+        return float(calendar.timegm(time.strptime(found[1], "%Y-%m-%dT%H:%M:%S")))
+
+
+@contextmanager
+def prometheus(folder: Path, targets: Sequence[str]) -> Iterator[Prometheus]:
+    """A Prometheus that scrapes the targets every second."""
+    binary = shutil.which("prometheus")
+    if binary is None:
+        pytest.skip("needs Prometheus: apt-get install prometheus")
+    config = {
+        "global": {"scrape_interval": "1s"},
+        "scrape_configs": [
+            {"job_name": "gradctrl", "static_configs": [{"targets": list(targets)}]}
+        ],
+    }
+    file = folder / "prometheus.yml"
+    file.write_text(yaml.safe_dump(config))
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    command = [binary, f"--config.file={file}", f"--storage.tsdb.path={folder / 'tsdb'}"]
+    command += [f"--web.listen-address=127.0.0.1:{port}"]
+    with (folder / "prometheus.txt").open("w") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output)
+        try:
+            seconds_until(lambda: _answers(f"{url}/-/ready"))
+            yield Prometheus(url)
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=2).status_code == httpx.codes.OK
+    except httpx.HTTPError:
+        return False
+
+
+def send_traffic(url: str, grpc_address: str | None = None) -> None:
+    """Eight edits, two of them equal; seeds; refusals; unknown paths; one edit over gRPC."""
+    with httpx.Client(base_url=url, timeout=60) as client:
+        for seed in (1, 2, 3, 4, 5, 6, 7, 1):
+            answer = client.post("/v1/edit", json={**EDIT, "source": {"seed": seed}})
+            assert answer.status_code == 200, answer.text
+        client.post("/v1/generate", json={"model": "tiny-style", "seeds": [1, 2, 3]})
+        client.post("/v1/edit", json={**EDIT, "model": "nobody"})
+        client.post("/v1/edit", json={"model": "tiny-style"})
+        for number in range(20):
+            client.get(f"/v1/secret-{number}")
+            edits = [{"attribute": f"made-up-{number}", "target": "x"}]
+            client.post("/v1/edit", json={**EDIT, "edits": edits})
+    if grpc_address is not None:
+        with grpc.insecure_channel(grpc_address) as channel:
+            edit = wire.AttributeEdit(attribute="hair", target="blond", steps=2)
+            request = wire.EditRequest(model="tiny-style", edits=[edit])
+            request.source.seed = 11
+            EditServiceStub(channel).Edit(request)  # type: ignore[no-untyped-call]
+
+
+def expect_traffic(found: Prometheus, edits: int) -> None:
+    """The series say what `send_traffic` did, where `edits` were worked on."""
+    assert found.value("sum(gradctrl_edits_total)") == edits
+    assert found.value("sum(gradctrl_edit_seconds_count)") == edits
+    assert found.value("sum(gradctrl_trajectory_seconds_count)") == edits
+    assert found.value("sum(gradctrl_render_seconds_count)") == edits
+    assert found.value('gradctrl_rejected_total{code="unknown_model"}') == 1
+    assert found.value('gradctrl_rejected_total{code="unknown_attribute"}') == 20
+    assert found.value("sum(gradctrl_queue_depth)") == 0
+    assert found.value("sum(gradctrl_in_flight)") == 0
+    assert found.value("min(gradctrl_runners_available)") >= 1
+    unknown = found.ask('bentoml_service_request_total{endpoint="/unknown"}')
+    assert [value for _, value in unknown] == [20]
+
+
+def expect_bounded_labels(found: Prometheus) -> None:
+    """Every label value comes from a card, a route, or the code."""
+    for name, labels in DESIGNED.items():
+        series = found.ask(name)
+        assert series, f"{name} has no series"
+        for names, _ in series:
+            assert set(names) - TARGET_LABELS == labels, name
+    for names, _ in found.ask("gradctrl_edits_total"):
+        assert names["attribute"] in CLASSES
+        assert names["outcome"] in OUTCOMES
+        assert (names["model"], names["method"]) == ("tiny-style", "gradctrl")
+    every = found.ask('{__name__=~"(gradctrl|bentoml)_.*"}')
+    values = {value for names, _ in every for value in names.values()}
+    assert not [value for value in values if "made-up" in value or "secret" in value]
+    assert not [value for value in values if "nobody" in value]
+
+
+def test_a_process_tree_shows_the_series_of_all_its_processes(
+    tiny_style: StoredModel, bentoml_home: Path, tmp_path: Path
+) -> None:
+    port = free_port()
+    arguments = ("--models", "tiny-style", "--grpc-port", str(port))
+    with (
+        running_server(bentoml_home, tmp_path / "log.txt", *arguments) as url,
+        prometheus(tmp_path, [url.removeprefix("http://")]) as found,
+    ):
+        send_traffic(url, f"127.0.0.1:{port}")
+        found.wait_for_scrapes()
+        expect_traffic(found, edits=8)  # seven of REST, for one was kept; one of gRPC
+        assert found.value("gradctrl_frames_total") == 7 * 9 + 3 + 3
+        assert found.value('gradctrl_cache_total{result="hit"}') == 1
+        assert found.value('gradctrl_rpcs_total{method="Edit",status="OK"}') == 1
+        expect_bounded_labels(found)
+        before = len(found.ask('{__name__=~"(gradctrl|bentoml)_.*"}'))
+        send_traffic(url)
+        found.wait_for_scrapes()
+        assert len(found.ask('{__name__=~"(gradctrl|bentoml)_.*"}')) == before
+
+
+@pytest.mark.slow
+def test_separate_pods_show_their_own_series(
+    tiny_style: StoredModel, bentoml_home: Path, tmp_path: Path
+) -> None:
+    with running_cluster(bentoml_home, tmp_path, GRADCTRL_MODELS="tiny-style") as cluster:
+        targets = [f"127.0.0.1:{pod.metrics_port or pod.port}" for pod in cluster.pods]
+        with prometheus(tmp_path, targets) as found:
+            send_traffic(cluster.api.url)
+            found.wait_for_scrapes()
+            expect_traffic(found, edits=7)
+            assert found.value("sum(gradctrl_frames_total)") == 7 * 9 + 3
+            assert len(found.ask("gradctrl_frames_total")) == 2  # one of each generator
+            assert len(found.ask("gradctrl_model_info")) == 2
+            assert found.value('gradctrl_runners_available{runner="generator"}') == 2
+            expect_bounded_labels(found)
+
+
+@pytest.mark.slow
+def test_two_workers_of_the_api_add_up(
+    tiny_style: StoredModel, bentoml_home: Path, tmp_path: Path
+) -> None:
+    two = {"BENTOML_CONFIG_OPTIONS": "services.edit_service.workers=2"}
+    log = tmp_path / "log.txt"
+    with running_server(bentoml_home, log, "--models", "tiny-style", **two) as url:
+
+        def edit(seed: int) -> int:
+            answer = httpx.post(f"{url}/v1/edit", json={**EDIT, "source": {"seed": seed}})
+            return answer.status_code
+
+        with ThreadPoolExecutor(8) as clients:
+            assert set(clients.map(edit, range(60))) == {200}
+        with prometheus(tmp_path, [url.removeprefix("http://")]) as found:
+            found.wait_for_scrapes()
+            assert found.value("sum(gradctrl_edits_total)") == 60
+            assert found.value('sum(bentoml_service_request_total{endpoint="/v1/edit"})') == 60
+            assert found.value('gradctrl_runners_available{runner="generator"}') == 1
+            assert found.value("sum(gradctrl_in_flight)") == 0
+        workers = tree_of(url)
+    for worker in workers:  # of several API workers, one may outlive the SIGTERM of its parent
+        with suppress(psutil.NoSuchProcess):
+            worker.kill()
+    # One line per worker says that it began.
+    assert log.read_text().count("Service edit_service initialized") == 2
+
+
+@pytest.mark.slow
+def test_a_killed_runner_leaves_nothing_in_flight(
+    tiny_style: StoredModel, bentoml_home: Path, tmp_path: Path
+) -> None:
+    long = [{"attribute": "hair", "target": "blond", "steps": 60, "step_size": 0.001}] * 8
+    with (
+        running_server(bentoml_home, tmp_path / "log.txt", "--models", "tiny-style") as url,
+        ThreadPoolExecutor(8) as clients,
+    ):
+        bodies = [{**EDIT, "edits": long, "source": {"seed": seed}} for seed in range(24)]
+        answers = [
+            clients.submit(httpx.post, f"{url}/v1/edit", json=one, timeout=60) for one in bodies
+        ]
+        in_flight = re.compile(r'^gradctrl_in_flight\{runner="generator"\} ([1-9]\S*)', re.M)
+        seconds_until(lambda: in_flight.search(httpx.get(f"{url}/metrics").text) is not None)
+        os.kill(runner_of(url, "generator_runner"), signal.SIGKILL)
+        assert {answer.result().status_code for answer in answers} <= {200, 503}
+        assert in_flight.search(httpx.get(f"{url}/metrics").text) is None
+
+
+def tree_of(url: str) -> list[psutil.Process]:
+    """The processes below the server at a URL."""
+    port = str(httpx.URL(url).port)
+    return [
+        child
+        for process in psutil.process_iter(["cmdline"])
+        if port in (line := process.info["cmdline"] or []) and "serve" in line
+        for child in process.children(recursive=True)
+    ]
+
+
+def runner_of(url: str, service: str) -> int:
+    """The process of a runner in the tree of the server at a URL."""
+    port = str(httpx.URL(url).port)
+    for process in psutil.process_iter(["cmdline"]):
+        line = process.info["cmdline"] or []
+        if port in line and "serve" in line:
+            return next(
+                child.pid for child in process.children() if service in " ".join(child.cmdline())
+            )
+    raise AssertionError(f"no server on port {port}")
