@@ -1,0 +1,64 @@
+// Follows a stream: which frame stands where, which one is shown, and what is said about it.
+//
+// While a slider moves, most frames stay as they were. Those do not touch the large picture, which
+// would otherwise jump back to the start with every change.
+
+import { byId, percent, spoken } from "./elements.js";
+import { createStage } from "./stage.js";
+import { createStrip } from "./strip.js";
+
+/** `onScores(now, before)` is called with the scores of the frame that is shown. */
+export function createFilm(onScores) {
+  const stage = createStage();
+  const strip = createStrip(show);
+  const status = byId("status");
+  let frames = []; // {source, words, scores}
+  let expected = 1;
+  let hasMoved = false; // whether a frame of this stream differs from what stood there
+  let startedAt = 0;
+
+  function show(index) {
+    strip.select(index);
+    stage.show("after", frames[index].source, frames[index].words);
+    onScores(frames[index].scores, frames[0].scores);
+  }
+
+  return {
+    start(count) {
+      [frames, expected, hasMoved, startedAt] = [[], count, false, performance.now()];
+      stage.progress(0);
+    },
+    frame(frame, index, state) {
+      const source = `data:image/png;base64,${frame.image}`;
+      const words = wordsOf(frame, state);
+      hasMoved ||= strip.sourceAt(index) !== source;
+      frames.push({ source, words, scores: frame.scores });
+      const opens = index > 0 && frame.step === 1 && frame.edit > 0;
+      strip.put(index, source, index === 0 ? "start" : String(frame.step), words, opens);
+      if (index === 0) stage.show("before", source, words);
+      if (hasMoved) show(index);
+      stage.progress((index + 1) / expected);
+    },
+    finish() {
+      const took = Math.round(performance.now() - startedAt);
+      strip.cut(frames.length);
+      show(frames.length - 1);
+      stage.progress(null);
+      stage.stale(false);
+      status.textContent = `${frames.length} ${frames.length === 1 ? "frame" : "frames"} in ${took} ms`;
+    },
+    fail() {
+      stage.progress(null);
+      stage.stale(frames.length === 0);
+      status.textContent = "";
+    },
+  };
+}
+
+/** A frame for those who do not see it. */
+function wordsOf(frame, { edits }) {
+  const edit = edits[frame.edit];
+  if (!edit || (frame.step === 0 && frame.edit === 0)) return "Unedited";
+  const score = percent(frame.scores[edit.attribute][edit.target]);
+  return `Edit ${frame.edit + 1}, step ${frame.step}: ${spoken(edit.target)} ${score}`;
+}
