@@ -24,6 +24,7 @@ from service.idempotency import FIELD
 from service.images import MEDIA_TYPES
 from service.job_schema import JobAnswer, JobBody
 from service.jobs import Jobs
+from service.playground import add_playground
 from service.schema import (
     DirectionsAnswer,
     DirectionsBody,
@@ -99,6 +100,7 @@ def build_rest(config: Settings) -> FastAPI:
     app.post("/v1/jobs", response_model=JobAnswer, status_code=202, responses=_LINKS)(submit_job)
     app.get("/v1/jobs", response_model=JobAnswer)(job)
     app.delete("/v1/jobs", response_model=JobAnswer)(cancel_job)
+    add_playground(app)
     app.add_route("/{path:path}", _no_endpoint, METHODS, include_in_schema=False)
     return app
 
