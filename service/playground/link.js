@@ -45,7 +45,7 @@ export function readLink(hash, models) {
   const named = pairs.find(([name]) => name === "model")?.[1];
   const card = models.find((one) => one.name === (named ?? state.model));
   if (!card) return { state, unknown: [`model ${named}`] };
-  state = onModel(state, card.name);
+  state = onModel(state, card);
   for (const [name, value] of pairs) {
     if (name === "seed" && isSeed(value)) state.source = { seed: Number(value) };
     else if (name === "class") state.class_label = whole(value);

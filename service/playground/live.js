@@ -13,7 +13,6 @@ export function createLive(on) {
   async function run(body) {
     const mine = new AbortController();
     running = mine;
-    on.start();
     try {
       let index = 0;
       for await (const { name, data } of editStream(body, mine.signal)) {
@@ -30,6 +29,7 @@ export function createLive(on) {
     ask(body, waitMs) {
       clearTimeout(timer);
       running.abort();
+      on.start();
       if (waitMs) timer = setTimeout(run, waitMs, body);
       else run(body);
     },

@@ -76,8 +76,8 @@ ${listed.join("\n")}
 
 /** JSON with an edit per line. */
 function json({ edits, ...rest }) {
-  const lines = edits.map((edit) => `\n  ${spaced(edit)}`);
-  return `${spaced(rest).slice(0, -1)}, "edits": [${lines}]}`;
+  const lines = edits.map((edit) => `\n    ${spaced(edit)}`);
+  return `{\n  ${spaced(rest).slice(1, -1)},\n  "edits": [${lines}\n  ]}`;
 }
 
 /** JSON in one line, with spaces where people put them. */

@@ -12,7 +12,8 @@ export function createSource(models, change) {
   const model = byId("model");
   model.append(...models.map((card) => element("option", { value: card.name }, card.name)));
   model.disabled = false;
-  model.addEventListener("change", () => change((state) => onModel(state, model.value)));
+  const chosen = () => models.find((card) => card.name === model.value);
+  model.addEventListener("change", () => change((state) => onModel(state, chosen())));
   connectSeed(change);
   connectPhoto(change);
 
@@ -50,8 +51,8 @@ function connectSeed(change) {
     seed.focus();
   });
   byId("class-label").addEventListener("input", ({ target }) => {
-    const label = target.value === "" ? null : Number(target.value);
-    if (target.validity.valid) change((state) => ({ ...state, class_label: label }));
+    if (!target.validity.valid || target.value === "") return;
+    change((state) => ({ ...state, class_label: Number(target.value) }));
   });
 }
 

@@ -11,12 +11,13 @@ const FIRST_SEED = 27;
 /** Nothing edited yet, on the model that the server prefers. */
 export function firstState(models) {
   const model = models.find((card) => card.default) ?? models[0];
-  return onModel({ source: { seed: FIRST_SEED } }, model.name);
+  return onModel({ source: { seed: FIRST_SEED } }, model);
 }
 
-/** The same source on another model, whose attributes are others. */
-export function onModel(state, model) {
-  return { model, source: state.source, class_label: null, truncation: null, edits: [] };
+/** The same source on another model, whose attributes are others; conditional ones need a class. */
+export function onModel({ source }, card) {
+  const class_label = card.c_dim ? 0 : null;
+  return { model: card.name, source, class_label, truncation: null, edits: [] };
 }
 
 export function editOf(state, attribute) {

@@ -1,0 +1,103 @@
+"""Photos by upload, drop and paste; and files that are none."""
+
+import base64
+import io
+from typing import Any
+
+import httpx
+import pytest
+from PIL import Image
+from playwright.sync_api import expect
+
+from tests.service.playground.visits import STREAM, Visit
+
+TAKE = """({base64, event, target}) => {
+    const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
+    const file = new File([bytes], "given.png", {type: "image/png"});
+    const data = new DataTransfer();
+    data.items.add(file);
+    const made = event === "drop"
+        ? new DragEvent("drop", {dataTransfer: data, bubbles: true, cancelable: true})
+        : new ClipboardEvent("paste", {clipboardData: data, bubbles: true});
+    document.body.dispatchEvent(made);
+}"""
+BAD = {
+    "empty.png": b"",
+    "page.png": b"<!doctype html><title>not a picture</title>",
+    "cut.png": b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR",
+}
+
+
+def png(size: int = 48) -> bytes:
+    file = io.BytesIO()
+    Image.effect_noise((size, size), 90).convert("RGB").save(file, "PNG")
+    return file.getvalue()
+
+
+def refusal(url: str, content: bytes) -> dict[str, Any] | None:
+    """What the API says to the same file; None if it takes it."""
+    body = {
+        "model": "tiny",
+        "source": {"image": base64.b64encode(content).decode()},
+        "edits": [{"attribute": "smile", "target": "not_smiling", "steps": 0}],
+    }
+    answer = httpx.post(f"{url}{STREAM}", json=body, timeout=60)
+    return None if answer.status_code == 200 else answer.json()["error"]
+
+
+def upload(visit: Visit, name: str, content: bytes) -> None:
+    visit.page.locator("#upload").set_input_files(
+        {"name": name, "mimeType": "image/png", "buffer": content}
+    )
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_file_is_answered_with_the_typed_error(visit: Visit, name: str) -> None:
+    expected = refusal(visit.url, BAD[name])
+    assert expected is not None
+    visit.open()
+    first = visit.picture()
+    upload(visit, name, BAD[name])
+    problem = visit.page.get_by_role("alert")
+    expect(problem).to_contain_text(expected["code"])
+    expect(problem).to_contain_text(expected["message"])
+    expect(visit.page.locator("#stage")).to_have_attribute("data-stale", "true")
+    visit.page.get_by_role("button", name="Back to seeds").click()
+    visit.settle()
+    expect(problem).to_be_hidden()
+    assert visit.picture() == first
+    visit.complaints.clear()  # the browser itself reports every 4xx
+
+
+@pytest.mark.parametrize("way", ["upload", "drop", "paste"])
+def test_a_photo_is_sent_as_it_is(visit: Visit, way: str) -> None:
+    visit.open()
+    content = png()
+    with visit.page.expect_request(f"**{STREAM}") as asked:
+        if way == "upload":
+            upload(visit, "given.png", content)
+        else:
+            encoded = base64.b64encode(content).decode()
+            visit.page.evaluate(TAKE, {"base64": encoded, "event": way})
+    sent = asked.value.post_data_json
+    assert sent is not None
+    assert base64.b64decode(sent["source"]["image"]) == content
+    expect(visit.page.locator("#photo-name")).to_have_text("given.png")
+    expect(visit.page.locator("#photo-thumb")).to_be_visible()
+    visit.settle()
+    if refused := refusal(visit.url, content):
+        expect(visit.page.get_by_role("alert")).to_contain_text(refused["message"])
+        visit.complaints.clear()
+    assert "given" not in visit.page.url
+
+
+def test_a_large_photo_is_made_smaller_before_it_is_sent(visit: Visit) -> None:
+    visit.open()
+    with visit.page.expect_request(f"**{STREAM}") as asked:
+        upload(visit, "large.png", png(1800))
+    sent = asked.value.post_data_json
+    assert sent is not None
+    image = Image.open(io.BytesIO(base64.b64decode(sent["source"]["image"])))
+    assert (image.format, image.size) == ("JPEG", (1536, 1536))
+    visit.settle()
+    visit.complaints.clear()  # a model without inversion refuses it
