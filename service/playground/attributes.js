@@ -6,6 +6,8 @@ import { createKnobs } from "./knobs.js";
 import { reportText } from "./report.js";
 import { MAX_EDITS, editOf, withEdit, withoutEdit } from "./state.js";
 
+const LEAST_MOVE = 0.02; // of a probability, for the mark where it was before
+
 /** Views of all attributes of a model: {elements, show(state), scores(now, before), report(edits)}. */
 export function createAttributes(card, change) {
   const views = card.attributes.map((attribute) => createAttribute(card, attribute, change));
@@ -115,7 +117,9 @@ function createChip(name, target, change) {
       score.textContent = percent(now);
       bar.style.setProperty("--now", now);
       bar.style.setProperty("--before", before);
-      chip.classList.toggle("moved", Math.abs(now - before) > 0.02);
+      const hasMoved = Math.abs(now - before) > LEAST_MOVE;
+      chip.classList.toggle("moved", hasMoved);
+      chip.title = hasMoved ? `${percent(before)} before` : "";
     },
   };
 }

@@ -4,11 +4,11 @@ Takes them of `avatars` as it is in the local store, with Chromium and the font 
 (apt-get install chromium fonts-inter).
 """
 
+import os
 import tempfile
 from pathlib import Path
 from typing import Annotated
 
-import bentoml
 import typer
 from playwright.sync_api import Browser
 
@@ -27,7 +27,7 @@ def take(
     executable = chromium()
     if executable is None:
         raise SystemExit(INSTALL)
-    home = Path(bentoml.models.list()[0].path).parents[2]
+    home = Path(os.environ.get("BENTOML_HOME", Path.home() / "bentoml"))
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "log.txt"
         with (
