@@ -29,7 +29,7 @@ const live = createLive({
   summary(summary) {
     attributes.mark(state, null);
     attributes.report(state.edits.length ? summary.edits : []);
-    film.finish();
+    film.finish(summary.inversion);
   },
   error: fail,
 });

@@ -4,6 +4,7 @@
 // would otherwise jump back to the start with every change.
 
 import { byId, percent, spoken } from "./elements.js";
+import { inversionText } from "./report.js";
 import { createStage } from "./stage.js";
 import { createStrip } from "./strip.js";
 
@@ -39,13 +40,15 @@ export function createFilm(onScores) {
       if (hasMoved) show(index);
       stage.progress((index + 1) / expected);
     },
-    finish() {
+    /** The end of a stream; `inversion` says how a photo became the first frame. */
+    finish(inversion) {
       const took = Math.round(performance.now() - startedAt);
       strip.cut(frames.length);
       show(frames.length - 1);
       stage.progress(null);
       stage.stale(false);
-      status.textContent = `${frames.length} ${frames.length === 1 ? "frame" : "frames"} in ${took} ms`;
+      const count = `${frames.length} ${frames.length === 1 ? "frame" : "frames"} in ${took} ms`;
+      status.textContent = inversion ? `${inversionText(inversion)} · ${count}` : count;
     },
     fail() {
       stage.progress(null);

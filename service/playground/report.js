@@ -18,6 +18,12 @@ function maskText(edit, card) {
   return `Masked ${edit.masked_channels} of ${channels} channels for ${names}; ${kept}.`;
 }
 
+/** How close the model came to a photo. */
+export function inversionText({ errors }) {
+  const close = `photo met to ${errors.psnr.toFixed(0)} dB`;
+  return errors.identity === null ? close : `${close}, ${percent(Math.max(0, errors.identity))} the same face`;
+}
+
 /** Pairs of a name and a text about a model. */
 export function modelFacts(card) {
   const channels = card.num_ws ? `${card.num_ws} layers of ${card.w_dim}` : `${card.z_dim} numbers`;

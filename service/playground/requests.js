@@ -1,5 +1,6 @@
 // The state as request bodies of the API, and as code that sends them. Knows no page.
 
+const DEFAULT_MODE = "optimize"; // of an inversion
 const SHOWN_SIZE = 512; // pixels of a saved file; models below it are scaled up, as on the page
 
 /** The body of POST /v1/edit and /v1/edit/stream. Without edits: no step, for picture and scores. */
@@ -11,7 +12,9 @@ export function editBody(state, card) {
     source: sourceOf(state),
     edits: state.edits.length ? state.edits.map(asRequest) : nothing,
   };
-  if (state.truncation !== null) body.truncation = state.truncation;
+  const { seed, mode } = state.source;
+  if (seed !== undefined && state.truncation !== null) body.truncation = state.truncation;
+  if (seed === undefined && mode !== DEFAULT_MODE) body.inversion = { mode };
   return body;
 }
 

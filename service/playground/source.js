@@ -59,10 +59,13 @@ function connectSeed(change) {
 /** Upload, drop and paste all end here. */
 function connectPhoto(change) {
   async function take(file) {
-    const photo = await readPhoto(file);
+    const photo = { ...(await readPhoto(file)), mode: byId("inversion").value };
     await showPreview(file);
     change((state) => ({ ...state, source: photo }));
   }
+  byId("inversion").addEventListener("change", ({ target }) => {
+    change((state) => ({ ...state, source: { ...state.source, mode: target.value } }));
+  });
   byId("upload").addEventListener("change", ({ target }) => {
     if (target.files[0]) take(target.files[0]);
     target.value = ""; // so that the same file can be chosen again

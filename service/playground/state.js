@@ -1,6 +1,6 @@
 // What the user has chosen, as a plain value, and the changes that it takes. Knows no page and no server.
 //
-// state: {model, source: {seed} or {image, name}, class_label, truncation, edits}
+// state: {model, source: {seed} or {image, name, mode}, class_label, truncation, edits}
 // edit:  {attribute, target, steps?, step_size?, exclude?, layers?, stop?, method?};
 //        what is missing comes from the model's card.
 

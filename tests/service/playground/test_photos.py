@@ -82,6 +82,7 @@ def test_a_photo_is_sent_as_it_is(visit: Visit, way: str) -> None:
     sent = asked.value.post_data_json
     assert sent is not None
     assert base64.b64decode(sent["source"]["image"]) == content
+    assert "inversion" not in sent
     expect(visit.page.locator("#photo-name")).to_have_text("given.png")
     expect(visit.page.locator("#photo-thumb")).to_be_visible()
     visit.settle()
@@ -89,6 +90,18 @@ def test_a_photo_is_sent_as_it_is(visit: Visit, way: str) -> None:
         expect(visit.page.get_by_role("alert")).to_contain_text(refused["message"])
         visit.complaints.clear()
     assert "given" not in visit.page.url
+
+
+def test_how_the_photo_is_drawn_again_can_be_chosen(visit: Visit) -> None:
+    visit.open()
+    upload(visit, "given.png", png())
+    with visit.page.expect_request(lambda one: '"inversion"' in (one.post_data or "")) as asked:
+        visit.page.get_by_role("combobox", name="How the photo").select_option("Fast")
+    sent = asked.value.post_data_json
+    assert sent is not None
+    assert sent["inversion"] == {"mode": "encoder"}
+    visit.settle()
+    visit.complaints.clear()  # a model without inversion refuses it
 
 
 def test_a_large_photo_is_made_smaller_before_it_is_sent(visit: Visit) -> None:
