@@ -61,6 +61,18 @@ class Provenance(CardModel):
     notes: str = ""
 
 
+class InversionCard(CardModel):
+    """What is known of a model's inversion."""
+
+    max_error: float = Field(
+        gt=0, description="mean squared error of pixels in 0..1 above which an inversion failed"
+    )
+    measured: str = Field(description="how that was chosen")
+    aligns_faces: bool = Field(
+        default=False, description="photos are cut so that their only face lies as in training"
+    )
+
+
 class ModelCard(CardModel):
     """Facts of one stored model; `files` maps every stored file to its sha256."""
 
@@ -80,6 +92,9 @@ class ModelCard(CardModel):
         default={}, description="options of the network that its weights do not show"
     )
     attributes: tuple[AttributeCard, ...] = ()
+    inversion: InversionCard | None = Field(
+        default=None, description="of real images; null: never measured, optimising works anyway"
+    )
     provenance: Provenance
     files: dict[str, Sha256] = {}
 

@@ -17,8 +17,10 @@ from export.demo_model.avatar_networks import as_generator
 from export.errors import ExportError
 from model_store import (
     DISCRIMINATOR_FILE,
+    ENCODER_FILE,
     GENERATOR_FILE,
     AttributeCard,
+    InversionCard,
     StoredModel,
     save_model,
     sha256_of,
@@ -50,6 +52,8 @@ def store_avatars(
     attributes: tuple[AttributeCard, ...],
     heads: Mapping[str, Head],
     weights: Path = WEIGHTS_FOLDER,
+    inversion: InversionCard | None = None,
+    encoder: Path | None = None,
 ) -> StoredModel:
     """Store the shipped model; ShippingError without its weights."""
     path = weights / GENERATOR_FILE
@@ -57,8 +61,11 @@ def store_avatars(
         raise ShippingError(f"{path}: no weights; see docs/models.md for the commands that train")
     tensors = {name: tensor.float() for name, tensor in load_file(path).items()}
     generator = as_generator(tensors, sha256=sha256_of(path))
-    card = generator.card.model_copy(update={"attributes": attributes})
-    return save_model(generator, card, heads, {DISCRIMINATOR_FILE: weights / DISCRIMINATOR_FILE})
+    known = {"attributes": attributes, "inversion": inversion}
+    files = {DISCRIMINATOR_FILE: weights / DISCRIMINATOR_FILE}
+    if encoder is not None:
+        files[ENCODER_FILE] = encoder
+    return save_model(generator, generator.card.model_copy(update=known), heads, files)
 
 
 _FILES = (GENERATOR_FILE, DISCRIMINATOR_FILE)
