@@ -98,6 +98,7 @@ function open() {
 }
 
 async function start() {
+  film.start(1);
   try {
     models = await servedModels();
   } catch (error) {

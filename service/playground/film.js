@@ -11,14 +11,26 @@ import { createStrip } from "./strip.js";
 /** `onScores(now, before)` is called with the scores of the frame that is shown. */
 export function createFilm(onScores) {
   const stage = createStage();
-  const strip = createStrip(show);
+  const strip = createStrip((index) => frames[index] && show(index)); // some are still to come
   const status = byId("status");
   let frames = []; // {source, words, scores}
   let expected = 1;
   let hasMoved = false; // whether a frame of this stream differs from what stood there
   let startedAt = 0;
+  let soon = 0;
+
+  /** Frames come in bursts; only what the screen can show is put up. */
+  function showSoon() {
+    soon ||= requestAnimationFrame(() => show(frames.length - 1));
+  }
+
+  function forget() {
+    cancelAnimationFrame(soon);
+    soon = 0;
+  }
 
   function show(index) {
+    forget();
     strip.select(index);
     stage.show("after", frames[index].source, frames[index].words);
     onScores(frames[index].scores, frames[0].scores);
@@ -26,6 +38,7 @@ export function createFilm(onScores) {
 
   return {
     start(count) {
+      forget();
       [frames, expected, hasMoved, startedAt] = [[], count, false, performance.now()];
       stage.progress(0);
     },
@@ -36,8 +49,11 @@ export function createFilm(onScores) {
       frames.push({ source, words, scores: frame.scores });
       const opens = index > 0 && frame.step === 1 && frame.edit > 0;
       strip.put(index, source, index === 0 ? "start" : String(frame.step), words, opens);
-      if (index === 0) stage.show("before", source, words);
-      if (hasMoved) show(index);
+      if (index === 0) {
+        stage.stale(false);
+        stage.show("before", source, words);
+      }
+      if (hasMoved) showSoon();
       stage.progress((index + 1) / expected);
     },
     /** The end of a stream; `inversion` says how a photo became the first frame. */
@@ -46,11 +62,11 @@ export function createFilm(onScores) {
       strip.cut(frames.length);
       show(frames.length - 1);
       stage.progress(null);
-      stage.stale(false);
       const count = `${frames.length} ${frames.length === 1 ? "frame" : "frames"} in ${took} ms`;
       status.textContent = inversion ? `${inversionText(inversion)} · ${count}` : count;
     },
     fail() {
+      forget();
       stage.progress(null);
       stage.stale(frames.length === 0);
       status.textContent = "";

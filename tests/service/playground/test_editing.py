@@ -95,7 +95,7 @@ def test_shuffle_model_class_and_truncation(visit: Visit) -> None:
     first = visit.picture()
     visit.page.get_by_role("button", name="Shuffle").click()
     visit.settle()
-    seed = {"seed": int(visit.page.get_by_label("Seed").input_value())}
+    seed = {"seed": int(visit.page.get_by_role("spinbutton", name="Seed").input_value())}
     assert visit.picture() != first
     visit.page.get_by_role("combobox", name="Model").select_option("tiny-cond")
     visit.settle()

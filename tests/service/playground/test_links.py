@@ -46,7 +46,7 @@ def test_a_link_pasted_into_the_same_tab_is_followed(visit: Visit) -> None:
     visit.open("#seed=1")
     first = visit.picture()
     visit.page.goto(f"{visit.url}/playground#seed=2")
-    expect(visit.page.get_by_label("Seed")).to_have_value("2")
+    expect(visit.page.get_by_role("spinbutton", name="Seed")).to_have_value("2")
     visit.settle()
     assert visit.picture() != first
 

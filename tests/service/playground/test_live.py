@@ -34,6 +34,15 @@ def test_frames_are_shown_while_the_edit_runs_and_a_slider_ends_it(visit: Visit)
     assert visit.strip() == frames_of(visit.url, source={"seed": 27}, edits=[edit])
 
 
+def test_a_frame_that_is_still_to_come_can_be_clicked(visit: Visit) -> None:
+    visit.open("#edit=smile/smiling")
+    slow_down(visit)
+    visit.page.get_by_role("button", name="Shuffle").click()
+    visit.page.locator("#strip label").nth(6).click()
+    visit.settle()
+    assert visit.picture() == visit.strip()[-1]
+
+
 def test_a_slider_that_moves_is_asked_for_once(visit: Visit) -> None:
     visit.open("#edit=smile/smiling")
     before = visit.streams()

@@ -28,9 +28,12 @@ BAD = {
 }
 
 
-def png(size: int = 48) -> bytes:
+def png(size: int = 48, noise: int = 48) -> bytes:
+    """A black square of `size` pixels with noise in a corner, which makes the file large."""
+    picture = Image.new("RGB", (size, size))
+    picture.paste(Image.effect_noise((noise, noise), 90), (0, 0))
     file = io.BytesIO()
-    Image.effect_noise((size, size), 90).convert("RGB").save(file, "PNG")
+    picture.save(file, "PNG")
     return file.getvalue()
 
 
@@ -106,8 +109,10 @@ def test_how_the_photo_is_drawn_again_can_be_chosen(visit: Visit) -> None:
 
 def test_a_large_photo_is_made_smaller_before_it_is_sent(visit: Visit) -> None:
     visit.open()
+    content = png(1800, 760)
+    assert len(content) > 1_000_000
     with visit.page.expect_request(f"**{STREAM}") as asked:
-        upload(visit, "large.png", png(1800))
+        upload(visit, "large.png", content)
     sent = asked.value.post_data_json
     assert sent is not None
     image = Image.open(io.BytesIO(base64.b64decode(sent["source"]["image"])))
