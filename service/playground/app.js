@@ -21,7 +21,7 @@ const problem = createProblem(() => (state ? ask() : start()));
 const film = createFilm((now, before) => attributes.scores(now, before));
 const chain = createChain(change);
 const live = createLive({
-  start: () => film.start(framesOf(state)),
+  start: (isSearch) => film.start(framesOf(state), isSearch),
   frame(frame, index) {
     if (index === 0) problem.solved();
     film.frame(frame, index, state);
@@ -59,7 +59,8 @@ function use(next, waitMs = 0) {
 }
 
 function ask(waitMs = 0) {
-  if (card.attributes.length) live.ask(editBody(state, card), waitMs);
+  const photo = state.source.image === undefined ? null : state.source;
+  if (card.attributes.length) live.ask(editBody(state, card), waitMs, photo);
   else problem.note("Nothing to edit yet", "This model has no attributes: gradctrl train adds them.");
 }
 

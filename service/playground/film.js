@@ -37,10 +37,11 @@ export function createFilm(onScores) {
   }
 
   return {
-    start(count) {
+    start(count, isSearch = false) {
       forget();
       [frames, expected, hasMoved, startedAt] = [[], count, false, performance.now()];
       stage.progress(0);
+      if (isSearch) status.textContent = "Looking for the photo in the model …";
     },
     frame(frame, index, state) {
       const source = `data:image/png;base64,${frame.image}`;

@@ -20,7 +20,7 @@ function maskText(edit, card) {
 
 /** How close the model came to a photo. */
 export function inversionText({ errors }) {
-  const close = `photo met to ${errors.psnr.toFixed(0)} dB`;
+  const close = `photo matched at ${errors.psnr.toFixed(0)} dB`;
   return errors.identity === null ? close : `${close}, ${percent(Math.max(0, errors.identity))} the same face`;
 }
 

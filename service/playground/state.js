@@ -17,7 +17,7 @@ export function firstState(models) {
 /** The same source on another model, whose attributes are others; conditional ones need a class. */
 export function onModel({ source }, card) {
   const class_label = card.c_dim ? 0 : null;
-  return { model: card.name, source, class_label, truncation: null, edits: [] };
+  return { model: card.name, source: { ...source }, class_label, truncation: null, edits: [] };
 }
 
 export function editOf(state, attribute) {

@@ -4,22 +4,12 @@ from playwright.sync_api import Route, expect
 
 from tests.service.playground.visits import Visit, frames_of
 
-SLOW_BYTES_PER_S = 40_000
-
-
-def slow_down(visit: Visit) -> None:
-    """A narrow line, so that an edit of many frames takes seconds."""
-    session = visit.page.context.new_cdp_session(visit.page)
-    session.send("Network.enable")
-    limits = {"offline": False, "latency": 0, "uploadThroughput": -1}
-    session.send(
-        "Network.emulateNetworkConditions", {**limits, "downloadThroughput": SLOW_BYTES_PER_S}
-    )
+SLOW_BYTES_PER_S = 40_000  # an edit of many frames takes seconds
 
 
 def test_frames_are_shown_while_the_edit_runs_and_a_slider_ends_it(visit: Visit) -> None:
     visit.open()
-    slow_down(visit)
+    visit.slow_down(bytes_per_s=SLOW_BYTES_PER_S)
     ended: list[str] = []
     visit.page.on("requestfailed", lambda request: ended.append(request.post_data or ""))
     visit.choose_soon("hair", "blond")
@@ -36,7 +26,7 @@ def test_frames_are_shown_while_the_edit_runs_and_a_slider_ends_it(visit: Visit)
 
 def test_a_frame_that_is_still_to_come_can_be_clicked(visit: Visit) -> None:
     visit.open("#edit=smile/smiling")
-    slow_down(visit)
+    visit.slow_down(bytes_per_s=SLOW_BYTES_PER_S)
     visit.page.get_by_role("button", name="Shuffle").click()
     visit.page.locator("#strip label").nth(6).click()
     visit.settle()

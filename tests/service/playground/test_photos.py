@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from tests.service.playground.visits import STREAM, Visit
+from tests.service.playground.visits import STREAM, Visit, frames_of
 
 TAKE = """({base64, event, target}) => {
     const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
@@ -21,6 +21,7 @@ TAKE = """({base64, event, target}) => {
         : new ClipboardEvent("paste", {clipboardData: data, bubbles: true});
     document.body.dispatchEvent(made);
 }"""
+SMILE = {"attribute": "smile", "target": "smiling"}
 BAD = {
     "empty.png": b"",
     "page.png": b"<!doctype html><title>not a picture</title>",
@@ -92,7 +93,25 @@ def test_a_photo_is_sent_as_it_is(visit: Visit, way: str) -> None:
     if refused := refusal(visit.url, content):
         expect(visit.page.get_by_role("alert")).to_contain_text(refused["message"])
         visit.complaints.clear()
+    else:
+        expect(visit.page.locator("#status")).to_contain_text("photo matched at")
     assert "given" not in visit.page.url
+
+
+def test_a_photo_is_edited_like_a_seed(visit: Visit) -> None:
+    photo = frames_of(visit.url, source={"seed": 4}, edits=[{**SMILE, "steps": 0}])[0]
+    visit.open("#edit=age/old")
+    visit.slow_down(latency_ms=2000)  # so that the second wish comes during the search
+    ended: list[str] = []
+    visit.page.on("requestfailed", lambda request: ended.append(request.url))
+    upload(visit, "own.png", photo)
+    expect(visit.page.locator("#status")).to_contain_text("Looking for the photo")
+    visit.choose("smile", "smiling")  # does not start the search again
+    assert ended == [f"{visit.url}{STREAM}"]
+    expect(visit.page.locator("#status")).to_contain_text("photo matched at")
+    image = base64.b64encode(photo).decode()
+    edits = [{"attribute": "age", "target": "old"}, SMILE]
+    assert visit.strip() == frames_of(visit.url, source={"image": image}, edits=edits)
 
 
 def test_how_the_photo_is_drawn_again_can_be_chosen(visit: Visit) -> None:

@@ -60,6 +60,15 @@ class Visit:
         """Wait until nothing runs any more."""
         expect(self.page.locator("#stage")).to_have_attribute("data-busy", "no", timeout=15_000)
 
+    def slow_down(self, bytes_per_s: int = -1, latency_ms: int = 0) -> None:
+        """Give the tab a narrow or a long line from now on."""
+        session = self.page.context.new_cdp_session(self.page)
+        session.send("Network.enable")
+        limits = {"offline": False, "latency": latency_ms, "uploadThroughput": -1}
+        session.send(
+            "Network.emulateNetworkConditions", {**limits, "downloadThroughput": bytes_per_s}
+        )
+
     def attribute(self, name: str) -> Locator:
         """The controls of an attribute."""
         return self.page.locator(f'.attribute[data-attribute="{name}"]')
