@@ -10,7 +10,7 @@ nothing about where images come from.
 import os
 import pickle
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -224,6 +224,11 @@ def _normal(rng: np.random.Generator, *shape: int) -> Tensor:
     return torch.from_numpy(rng.standard_normal(shape, dtype=np.float32))
 
 
+def _lasting(options: Mapping[str, object]) -> dict[str, object]:
+    """What a continued run must share; of another length, its rate falls to the new end."""
+    return {name: value for name, value in options.items() if name not in ("steps", "save_seconds")}
+
+
 def _save(folder: Path, training: _Training, step: int, options: EncoderOptions) -> None:
     state = {
         "step": step,
@@ -244,7 +249,7 @@ def _load(folder: Path, training: _Training, options: EncoderOptions) -> int:
         return 0
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-        if state["options"] != asdict(options):
+        if _lasting(state["options"]) != _lasting(asdict(options)):
             raise EncoderTrainingError(f"{path}: another run; choose an empty folder")
         training.encoder.load_state_dict(state["encoder"])
         training.adam.load_state_dict(state["adam"])
