@@ -2,21 +2,26 @@
 
 A round is: Shuffle (a new seed, one frame), a click on `smiling` (the card's eight steps), Clear.
 Time goes from the click's own time stamp to the frame after the decoded picture is in the page.
+Between the rounds a bare client asks for the same edit: what is left is the page's own time.
 Needs Chromium: apt-get install chromium.
 """
 
 import os
 import statistics
 import tempfile
+import time
 from pathlib import Path
 from typing import Annotated
 
+import httpx
 import typer
 from playwright.sync_api import Browser
 
 from tests.servers import running_server
 from tests.service.playground.visits import DESKTOP, INSTALL, Visit, browsing, chromium
 
+EDIT = {"attribute": "smile", "target": "smiling"}
+NOT_SHUFFLED = 200_000  # the page takes smaller seeds; no answer may come from the cache
 # A picture that the next one replaces before it is decoded was never seen: wait for one that is.
 WATCH = """() => {
     const picture = document.getElementById("after");
@@ -73,6 +78,7 @@ def measure(
             print("| what | median ms | p95 ms |\n|---|---|---|")
             page_loads(browser, url, loads)
             clicks(browser, url, rounds)
+            print(f"\n{os.cpu_count()} cores, load average {os.getloadavg()[0]:.1f}")
 
 
 def page_loads(browser: Browser, url: str, loads: int) -> None:
@@ -101,8 +107,12 @@ def clicks(browser: Browser, url: str, rounds: int) -> None:
     visit = Visit(browser.new_page(viewport=DESKTOP), url)
     visit.open()
     visit.page.evaluate(WATCH)
-    shuffled, first, last = [], [], []
-    for _ in range(rounds):
+    bare: list[float] = []
+    shuffled: list[float] = []
+    first: list[float] = []
+    last: list[float] = []
+    for seed in range(rounds):
+        bare.append(bare_stream(url, seed))
         visit.page.get_by_role("button", name="Shuffle").click()
         visit.settle()
         shuffled.append(newest(visit, "first"))
@@ -112,9 +122,18 @@ def clicks(browser: Browser, url: str, rounds: int) -> None:
         visit.page.get_by_role("button", name="Clear all edits").click()
         visit.settle()
         newest(visit, "first")
+    row("the same edit by a bare HTTP client, until its last byte", bare)
     row("click on Shuffle, until the picture", shuffled)
     row("click on a class, until the first edited frame", first)
     row("click on a class, until all 9 frames", last)
+
+
+def bare_stream(url: str, seed: int) -> float:
+    """Milliseconds that the service itself takes for such an edit."""
+    body = {"source": {"seed": NOT_SHUFFLED + seed}, "edits": [EDIT]}
+    started = time.perf_counter()
+    httpx.post(f"{url}/v1/edit/stream", json=body, timeout=60).raise_for_status()
+    return (time.perf_counter() - started) * 1000
 
 
 def newest(visit: Visit, name: str) -> float:
