@@ -17,6 +17,7 @@ from ..types import UNSET, Unset
 
 if TYPE_CHECKING:
     from ..models.attribute_card import AttributeCard
+    from ..models.inversion_card import InversionCard
     from ..models.provenance import Provenance
     from ..models.served_model_files import ServedModelFiles
     from ..models.served_model_network import ServedModelNetwork
@@ -45,6 +46,7 @@ class ServedModel:
         truncation_cutoff (int | None | Unset): layers that truncation touches; null is all
         network (ServedModelNetwork | Unset): options of the network that its weights do not show
         attributes (list[AttributeCard] | Unset):
+        inversion (InversionCard | None | Unset): of real images; null: never measured, optimising works anyway
         files (ServedModelFiles | Unset):
     """
 
@@ -63,9 +65,12 @@ class ServedModel:
     truncation_cutoff: int | None | Unset = UNSET
     network: ServedModelNetwork | Unset = UNSET
     attributes: list[AttributeCard] | Unset = UNSET
+    inversion: InversionCard | None | Unset = UNSET
     files: ServedModelFiles | Unset = UNSET
 
     def to_dict(self) -> dict[str, Any]:
+        from ..models.inversion_card import InversionCard  # noqa: PLC0415
+
         name = self.name
 
         family: str = self.family
@@ -118,6 +123,14 @@ class ServedModel:
                 attributes_item = attributes_item_data.to_dict()
                 attributes.append(attributes_item)
 
+        inversion: dict[str, Any] | None | Unset
+        if isinstance(self.inversion, Unset):
+            inversion = UNSET
+        elif isinstance(self.inversion, InversionCard):
+            inversion = self.inversion.to_dict()
+        else:
+            inversion = self.inversion
+
         files: dict[str, Any] | Unset = UNSET
         if not isinstance(self.files, Unset):
             files = self.files.to_dict()
@@ -150,6 +163,8 @@ class ServedModel:
             field_dict["network"] = network
         if attributes is not UNSET:
             field_dict["attributes"] = attributes
+        if inversion is not UNSET:
+            field_dict["inversion"] = inversion
         if files is not UNSET:
             field_dict["files"] = files
 
@@ -158,6 +173,7 @@ class ServedModel:
     @classmethod
     def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
         from ..models.attribute_card import AttributeCard  # noqa: PLC0415
+        from ..models.inversion_card import InversionCard  # noqa: PLC0415
         from ..models.provenance import Provenance  # noqa: PLC0415
         from ..models.served_model_files import ServedModelFiles  # noqa: PLC0415
         from ..models.served_model_network import ServedModelNetwork  # noqa: PLC0415
@@ -231,6 +247,23 @@ class ServedModel:
 
                 attributes.append(attributes_item)
 
+        def _parse_inversion(data: object) -> InversionCard | None | Unset:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            try:
+                if not isinstance(data, dict):
+                    raise TypeError()
+                inversion_type_0 = InversionCard.from_dict(data)
+
+                return inversion_type_0
+            except (TypeError, ValueError, AttributeError, KeyError):
+                pass
+            return cast(InversionCard | None | Unset, data)
+
+        inversion = _parse_inversion(d.pop("inversion", UNSET))
+
         _files = d.pop("files", UNSET)
         files: ServedModelFiles | Unset
         if isinstance(_files, Unset):
@@ -254,6 +287,7 @@ class ServedModel:
             truncation_cutoff=truncation_cutoff,
             network=network,
             attributes=attributes,
+            inversion=inversion,
             files=files,
         )
 
