@@ -12,7 +12,7 @@ that thread, which other work on the machine does not change.
 import argparse
 import io
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -177,13 +177,13 @@ def _rendered(generators: Sequence[Generator], latents: Tensor) -> np.ndarray:
 
 def measure_model(
     name: str, count: int, avatars: Path, modes: Sequence[InversionMode]
-) -> list[str]:
-    """Rows of the table of one model."""
+) -> Iterator[str]:
+    """Rows of the table of one model, each as soon as it is known."""
     model = load_local(find_model(name))
     images, sampled = held_out(name, count, avatars, model.generator)
     own = [model.generator] * count
     base = edit_all(name, model, sampled, own, _rendered(own, sampled))
-    rows = [_row(name, "sampled latents", "-", "-", "-", "-", base, base)]
+    yield _row(name, "sampled latents", "-", "-", "-", "-", base, base)
     for mode in modes:
         timed = invert_all(name, images, mode)
         latents = torch.cat([one.found.latents for one in timed])
@@ -192,19 +192,16 @@ def measure_model(
         errors = np.array([one.found.error for one in timed])
         features = np.array([one.found.feature_error or np.nan for one in timed])
         cpu = np.array([one.cpu_s for one in timed])
-        rows.append(
-            _row(
-                name,
-                mode,
-                f"{errors.mean():.4f} ({np.quantile(errors, 0.95):.4f})",
-                f"{features.mean():.3f}",
-                f"{np.mean([one.found.steps for one in timed]):.0f}",
-                f"{np.median(cpu):.3f} / {np.quantile(cpu, 0.95):.3f}",
-                rates,
-                base,
-            )
+        yield _row(
+            name,
+            mode,
+            f"{errors.mean():.4f} ({np.quantile(errors, 0.95):.4f})",
+            f"{features.mean():.3f}",
+            f"{np.mean([one.found.steps for one in timed]):.0f}",
+            f"{np.median(cpu):.3f} / {np.quantile(cpu, 0.95):.3f}",
+            rates,
+            base,
         )
-    return rows
 
 
 def _row(
@@ -233,16 +230,14 @@ def main() -> None:
     parser.add_argument("--modes", nargs="+", choices=MODES, default=list(MODES))
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    rows = [
-        row
-        for name in arguments.models
-        for row in measure_model(name, arguments.images, arguments.avatars, arguments.modes)
-    ]
     print(
         "| model | starts | error, mean (95 %) | features | steps | cpu s, median / 95 % | "
-        "success | of sampled | accuracy | edits |\n" + "|---" * 10 + "|"
+        "success | of sampled | accuracy | edits |\n" + "|---" * 10 + "|",
+        flush=True,
     )
-    print("\n".join(rows))
+    for name in arguments.models:
+        for row in measure_model(name, arguments.images, arguments.avatars, arguments.modes):
+            print(row, flush=True)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The search, on a linear renderer whose answer is known."""
 
 from dataclasses import replace
+from typing import Literal
 
 import pytest
 import torch
@@ -35,7 +36,7 @@ def linear_problem(space: str = "layers", samples: int = 2) -> tuple[Problem, Te
         return ((latents - mean).flatten(1) @ weight).reshape(-1, 3, SIDE, SIDE) * 0.5
 
     features = (lambda images: [images[:, :, ::2, ::2]]) if space == "layers" else None
-    kind = "shared" if space == "shared" else "layers"
+    kind: Literal["shared", "layers"] = "shared" if space == "shared" else "layers"
     return Problem(render(answer), mean, spread, render, features, kind), answer
 
 
