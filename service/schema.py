@@ -14,7 +14,6 @@ MAX_IMAGES = 64
 MAX_SEED = 2**32 - 1  # numpy's legacy generator, as in NVIDIA's scripts
 MAX_SIZE = 1024
 MAX_INVERSION_STEPS = 500
-MAX_IMAGE_CHARACTERS = 100_000_000  # of base64; the body limit comes first
 LATENT_FIELD = "[d], or [num_ws][d] in w_plus"
 SPACE_FIELD = "space of a latent; default: the one the model edits in"
 TRUNCATION_FIELD = "psi, for seeds and for z of models that edit in w_plus; default: the card's"
