@@ -18,7 +18,20 @@ from editing.errors import (
 from editing.fitting import FitOptions, FittedHead, average_heads, fit_head, predicted_classes
 from editing.gradients import combined_rows, jacobian, log_odds_rows
 from editing.intervals import Interval, mean_interval
+from editing.inversion import (
+    InversionErrors,
+    InversionOptions,
+    InversionState,
+    Problem,
+    advance,
+    begin,
+    found_latents,
+    is_finished,
+    measure,
+    to_latents,
+)
 from editing.latent_walk import LatentWalk, latent_direction, latent_logits, walk_latents
+from editing.likeness import feature_distance, layer_spread, pixel_error
 from editing.masking import MaskedDirection, mask_salient_channels
 from editing.measures import EditRates, edit_rates
 from editing.methods import EditSettings, GradCtrlWalk, Method, Path
@@ -46,6 +59,7 @@ from editing.scoring import (
 from editing.shapes import expect_shape
 from editing.spaces import apply_deltas, edited_point, layer_mask, widen
 from editing.trajectory import NEVER_STOP, Trajectory, WalkPlan, direction_at, walk
+from editing.tuning import Tuned, TuningOptions, tune
 
 __all__ = [
     "NEVER_STOP",
@@ -63,21 +77,29 @@ __all__ = [
     "GradCtrlWalk",
     "Head",
     "Interval",
+    "InversionErrors",
+    "InversionOptions",
+    "InversionState",
     "LatentWalk",
     "MaskedDirection",
     "Method",
     "NoEditableChannelsError",
     "PaperGradCtrl",
     "Path",
+    "Problem",
     "ReleasedGradCtrl",
     "ShapeError",
     "StackedHeads",
     "Trajectory",
+    "Tuned",
+    "TuningOptions",
     "UnsupportedMethodError",
     "WalkPlan",
+    "advance",
     "apply_deltas",
     "at_equal_change",
     "average_heads",
+    "begin",
     "changes",
     "class_logits",
     "class_probabilities",
@@ -88,17 +110,23 @@ __all__ = [
     "edit_rates",
     "edited_point",
     "expect_shape",
+    "feature_distance",
     "fit_head",
+    "found_latents",
+    "is_finished",
     "jacobian",
     "latent_direction",
     "latent_logits",
     "layer_mask",
+    "layer_spread",
     "log_odds",
     "log_odds_rows",
     "mask_salient_channels",
     "mean_interval",
+    "measure",
     "overwrite_layers",
     "paper_walk",
+    "pixel_error",
     "predicted_classes",
     "probability_rows",
     "project_off",
@@ -106,6 +134,8 @@ __all__ = [
     "score_rows",
     "spread",
     "stack_heads",
+    "to_latents",
+    "tune",
     "walk",
     "walk_latents",
     "widen",

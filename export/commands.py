@@ -24,11 +24,14 @@ from export.arguments import (
 )
 from export.banks import make_bank, open_bank_of
 from export.baselines import DirectionOptions, store_directions
+from export.encoder_training import EncoderOptions
+from export.encoders import make_encoder
 from export.errors import ExportError
 from export.evaluation import PROTOCOLS, EvaluationOptions, Judges
 from export.evaluation import evaluate as run_evaluation
 from export.fetching import FETCHABLE, fetch_model
 from export.importing import import_checkpoint, import_classifiers
+from export.inverting import invert_file
 from export.labels import read_labels
 from export.sampling import sample_latents
 from export.strips import edit_seed, film_strip, load_local
@@ -38,6 +41,7 @@ from model_store import (
     BASELINES,
     DCGAN_FORMAT,
     FORMATS,
+    MODES,
     ModelStoreError,
     class_labels,
     find_model,
@@ -84,7 +88,7 @@ def fetch(
     if name not in FETCHABLE:
         raise ExportError(f"no public model {name!r}; there are: {', '.join(FETCHABLE)}")
     with console.status(f"fetching {name}"):
-        model = fetch_model(name)
+        model = fetch_model(name, lambda message: console.print(f"warning: {message}"))
     console.print(f"stored {model.tag} ({len(model.card.attributes)} attributes)")
 
 
@@ -315,6 +319,82 @@ def train(
     if write_heads is not None:
         training.write_heads(stored, write_heads)
     console.print(f"stored {stored.tag}")
+
+
+@app.command("train-encoder")
+def train_encoder_(
+    name: Name,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="Folder of the run; default: .cache/encoder-NAME."),
+    ] = None,
+    images: Annotated[
+        Path | None,
+        typer.Option(help="Dataset images: a folder, or .npy of uint8 [N, H, W, 3]."),
+    ] = None,
+    steps: Annotated[int, typer.Option(help="Training steps.", min=1)] = EncoderOptions.steps,
+    latents_only: Annotated[
+        float,
+        typer.Option(help="Share of steps, the first, that do not render guesses.", min=0, max=1),
+    ] = EncoderOptions.latents_only,
+    batch: Annotated[int, typer.Option(help="Samples of a step.", min=1)] = EncoderOptions.batch,
+    seed: Annotated[int, typer.Option(help="Seed of weights and samples.", min=0)] = 0,
+    write_encoder: Annotated[
+        Path | None, typer.Option(help="Also write NAME.safetensors and NAME.json here.")
+    ] = None,
+) -> None:
+    """Train the encoder that guesses latents of images; run again to resume; store a version."""
+    torch.set_num_threads(1)
+    options = EncoderOptions(steps=steps, batch=batch, seed=seed, latents_only=latents_only)
+    folder = Path(".cache") / f"encoder-{name.partition(':')[0]}" if output is None else output
+    with _progress() as progress:
+        task = progress.add_task("training", total=steps)
+        made = make_encoder(
+            find_model(name),
+            folder,
+            options,
+            images,
+            write_encoder,
+            lambda done, total, loss: progress.update(
+                task, completed=done, description=f"training, loss {loss:.3f}"
+            ),
+        )
+    card = made.model.card.inversion
+    assert card is not None
+    console.print(
+        f"encoder's mean error {made.mean_error:.4f}; inversions fail above {card.max_error:.4f}"
+    )
+    console.print(f"stored {made.model.tag}")
+
+
+@app.command()
+def invert(
+    name: Name,
+    photo: Annotated[Path, typer.Argument(help="PNG, JPEG or WebP.")],
+    output: Output,
+    mode: Annotated[str, typer.Option(help=f"One of: {', '.join(MODES)}.")] = "optimize",
+    steps: Annotated[int | None, typer.Option(help="Of the search, at most.", min=1)] = None,
+    space: Annotated[str | None, typer.Option(help="w, w_plus or z; default: the model's.")] = None,
+    align: Annotated[bool, typer.Option(help="Cut the photo around its face.")] = True,
+) -> None:
+    """The latent of a photo (.npz), the square that was inverted, and its reconstruction."""
+    torch.set_num_threads(1)
+    with _progress() as progress:
+        task = progress.add_task("inverting", total=None)
+        found = invert_file(
+            find_model(name),
+            photo,
+            output,
+            mode,
+            steps,
+            space,
+            align,
+            lambda done, total: progress.update(task, completed=done, total=total),
+        )
+    console.print(
+        f"mean squared error {found.error:.5f} after {found.steps} steps; wrote {output}",
+        soft_wrap=True,
+    )
 
 
 @app.command()

@@ -5,6 +5,7 @@ ExportError
 ├── BankError    a folder is not the sample bank that the job needs
 ├── ImportFileError  files of others that do not fit each other or the model
 ├── LabelError   labels are missing or contradict each other
+├── EncoderTrainingError  a folder or images that cannot train this encoder
 ├── WeightManifestError  (labelers/weight_manifest.py) a weight manifest and its binary disagree
 └── OnnxMismatchError    (labelers/face_api.py) an exported file computes something else
 """
@@ -28,3 +29,7 @@ class ImportFileError(ExportError):
 
 class LabelError(ExportError):
     """Labels that cannot be used."""
+
+
+class EncoderTrainingError(ExportError):
+    """A run that cannot be continued, or images that do not fit the model."""

@@ -5,16 +5,29 @@ The attributes of a fetched model (card entries and heads that this project trai
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from editing import Head
 from export.demo_model.avatar_networks import NAME
 from export.demo_model.shipping import store_avatars
-from export.packages import Package, download_wheel, read_wheel_file, scratch_folder
+from export.errors import FetchError
+from export.face_networks import write_face_networks
+from export.labeling import FACE_API
+from export.packages import (
+    Package,
+    download_npm,
+    download_wheel,
+    read_wheel_file,
+    scratch_folder,
+)
 from model_store import (
+    ENCODER_FILE,
+    FACES_FILE,
     AttributeCard,
     Dcgan,
+    InversionCard,
     Provenance,
     StoredModel,
     read_dcgan,
@@ -23,6 +36,7 @@ from model_store import (
 )
 
 HEADS_FOLDER = Path(__file__).parent / "heads"
+ENCODERS_FOLDER = Path(__file__).parent / "encoders"
 
 
 @dataclass(frozen=True)
@@ -32,6 +46,7 @@ class PublicModel:
     package: Package
     member: str
     training_data: str
+    has_aligned_faces: bool = False  # as CelebA's: photos can be cut in the same way
 
 
 PUBLIC_MODELS = {
@@ -44,6 +59,7 @@ PUBLIC_MODELS = {
         ),
         "generateme/static/Models/dcGanGeneratorModel.pt",
         "CelebA, non-commercial research only",
+        has_aligned_faces=True,
     ),
     "digiface": PublicModel(
         Package(
@@ -61,21 +77,45 @@ PUBLIC_MODELS = {
 FETCHABLE = (NAME, *PUBLIC_MODELS)
 
 
-def fetch_model(name: str) -> StoredModel:
+def fetch_model(name: str, warn: Callable[[str], None] = lambda message: None) -> StoredModel:
     """Store one of FETCHABLE: our own from this repository, others downloaded and converted.
 
-    FetchError if a download fails or has another hash than it should.
+    FetchError if a download fails or has another hash than it should; only without the networks
+    that find faces (they need npm) is a model stored all the same, with a warning.
     """
+    inversion, encoder = shipped_inversion(name)
     if name == NAME:
-        return store_avatars(*shipped_heads(name), HEADS_FOLDER / f"{name}-one-layer.safetensors")
+        one_layer = HEADS_FOLDER / f"{name}-one-layer.safetensors"
+        return store_avatars(
+            *shipped_heads(name),
+            one_layer=one_layer if one_layer.is_file() else None,
+            inversion=inversion,
+            encoder=encoder,
+        )
     public = PUBLIC_MODELS[name]
+    files = {} if encoder is None else {ENCODER_FILE: encoder}
     with scratch_folder() as folder:
         wheel = download_wheel(public.package, folder)
         generator = read_dcgan(read_wheel_file(wheel, public.member, folder), name)
-    return _store(name, public, generator)
+        if public.has_aligned_faces:
+            try:
+                package = download_npm(FACE_API, folder)
+                files[FACES_FILE] = write_face_networks(package, folder / FACES_FILE)
+            except FetchError as error:
+                warn(f"photos will not be aligned to their face: {error}")
+        if inversion is not None:
+            aligns = FACES_FILE in files
+            inversion = inversion.model_copy(update={"aligns_faces": aligns})
+        return _store(name, public, generator, inversion, files)
 
 
-def _store(name: str, public: PublicModel, generator: Dcgan) -> StoredModel:
+def _store(
+    name: str,
+    public: PublicModel,
+    generator: Dcgan,
+    inversion: InversionCard | None,
+    files: dict[str, Path],
+) -> StoredModel:
     attributes, heads = shipped_heads(name)
     read = generator.card.provenance
     provenance = Provenance(
@@ -84,8 +124,17 @@ def _store(name: str, public: PublicModel, generator: Dcgan) -> StoredModel:
         licence=f"{public.package.licence} (package); training data: {public.training_data}",
         notes=read.notes,
     )
-    card = generator.card.model_copy(update={"attributes": attributes, "provenance": provenance})
-    return save_model(generator, card, heads)
+    known = {"attributes": attributes, "provenance": provenance, "inversion": inversion}
+    return save_model(generator, generator.card.model_copy(update=known), heads, files)
+
+
+def shipped_inversion(name: str) -> tuple[InversionCard | None, Path | None]:
+    """The inversion card and encoder file that this project made for a model; none is fine."""
+    described = ENCODERS_FOLDER / f"{name}.json"
+    if not described.is_file():
+        return None, None
+    card = InversionCard.model_validate_json(described.read_text())
+    return card, ENCODERS_FOLDER / f"{name}.safetensors"
 
 
 def shipped_heads(name: str) -> tuple[tuple[AttributeCard, ...], dict[str, Head]]:

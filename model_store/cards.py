@@ -71,6 +71,18 @@ class Provenance(CardModel):
     notes: str = ""
 
 
+class InversionCard(CardModel):
+    """What is known of a model's inversion."""
+
+    max_error: float = Field(
+        gt=0, description="mean squared error of pixels in 0..1 above which an inversion failed"
+    )
+    measured: str = Field(description="how that was chosen")
+    aligns_faces: bool = Field(
+        default=False, description="photos are cut so that their only face lies as in training"
+    )
+
+
 class ModelCard(CardModel):
     """Facts of one stored model; `files` maps every stored file to its sha256."""
 
@@ -95,6 +107,9 @@ class ModelCard(CardModel):
         "all_layers: num_ws * w_dim channels of w_plus",
     )
     attributes: tuple[AttributeCard, ...] = ()
+    inversion: InversionCard | None = Field(
+        default=None, description="of real images; null: never measured, optimising works anyway"
+    )
     provenance: Provenance
     files: dict[str, Sha256] = {}
 

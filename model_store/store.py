@@ -21,7 +21,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from editing import Head, StackedHeads
-from model_store.cards import AttributeCard, Family, ModelCard
+from model_store.cards import AttributeCard, Family, InversionCard, ModelCard
 from model_store.classifiers import read_heads, save_heads, stack_by_card, with_equal_reach
 from model_store.errors import (
     CheckpointError,
@@ -48,6 +48,7 @@ GENERATOR_FILE = "generator.safetensors"
 CLASSIFIERS_FILE = "classifiers.safetensors"
 ONE_LAYER_FILE = "one_layer_classifiers.safetensors"  # of the released method, beside others
 DISCRIMINATOR_FILE = "discriminator.safetensors"
+ENCODER_FILE = "encoder.safetensors"
 _VERSION_DIGITS = 12
 _NETWORKS: dict[Family, Callable[[ModelCard, dict[str, Tensor]], Generator]] = {
     "dcgan": dcgan_from_state,
@@ -74,7 +75,7 @@ class StoredModel:
         """The generator, float32 on the CPU."""
         try:
             state = load_file(self.path / GENERATOR_FILE)
-            return _NETWORKS[self.card.family](self.card, state)
+            return generator_of(self.card, state)
         except (
             OSError,
             SafetensorError,
@@ -120,6 +121,21 @@ class StoredModel:
             return None
         heads = read_heads(self.path / ONE_LAYER_FILE, self.card.attributes)
         return stack_by_card(heads, self.card.attributes)
+
+
+def generator_of(card: ModelCard, tensors: Mapping[str, Tensor]) -> Generator:
+    """The network of a card with these tensors, float32, where they are."""
+    return _NETWORKS[card.family](card, dict(tensors))
+
+
+def save_inversion(
+    model: StoredModel, inversion: InversionCard, files: Mapping[str, Path]
+) -> StoredModel:
+    """A new version of the model: with these files, which replace those of the same name."""
+    card = model.card.model_copy(update={"inversion": inversion})
+    others = model.card.files.keys() - {GENERATOR_FILE, CLASSIFIERS_FILE}
+    kept = {name: model.path / name for name in others}
+    return save_model(model.generator(), card, model.heads(), {**kept, **files})
 
 
 def save_model(

@@ -7,6 +7,7 @@ import numpy as np
 
 from model_store import PlannedEdit
 from service.engine import Frame, Generated, Walked
+from service.inverting import Inverted
 from service.schema import (
     DirectionsAnswer,
     EditAnswer,
@@ -14,13 +15,16 @@ from service.schema import (
     EditSummary,
     FrameAnswer,
     GenerateAnswer,
+    InversionAnswer,
+    InversionErrors,
+    InvertAnswer,
     LatentAnswer,
     Masked,
     Receipt,
     ScoreAnswer,
     Scores,
 )
-from service.specs import ServedCard, WalkSpec
+from service.specs import InversionSpec, ServedCard, WalkSpec
 
 SERVICE_VERSION = "0.1.0"  # a Bento runs without the package's metadata; a test compares
 
@@ -87,6 +91,32 @@ def generate_answer(served: ServedCard, generated: Generated) -> GenerateAnswer:
         model=served.tag,
         images=generated.images,
         latents=[_latent(served, latent) for latent in generated.latents],
+    )
+
+
+def invert_answer(
+    request_id: str, served: ServedCard, spec: InversionSpec, inverted: Inverted
+) -> InvertAnswer:
+    """The answer of /v1/invert."""
+    return InvertAnswer(
+        request_id=request_id,
+        model=served.tag,
+        latent=_latent(served, inverted.latents[0]),
+        reconstruction=inverted.reconstruction,
+        inversion=inversion_answer(spec, inverted),
+    )
+
+
+def inversion_answer(spec: InversionSpec, inverted: Inverted) -> InversionAnswer:
+    """How an image became a latent."""
+    return InversionAnswer(
+        mode=spec.mode,
+        space=spec.space,
+        steps_taken=inverted.steps_taken,
+        errors=InversionErrors(**inverted.errors),
+        max_error=spec.max_error,
+        aligned=inverted.is_aligned,
+        seconds=round(inverted.seconds, 4),
     )
 
 

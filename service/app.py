@@ -12,6 +12,7 @@ from service.draining import Drain, on_sigterm
 from service.engine import Engine, Runner
 from service.handlers import Handlers
 from service.idempotency import Idempotency
+from service.inverting import Inverting
 from service.job_store import open_job_store
 from service.jobs import Jobs
 from service.logs import configure_logging
@@ -32,7 +33,11 @@ rest = build_rest(settings())
 def build_handlers(config: Settings, classifier: Runner, generator: Runner) -> Handlers:
     """Everything that transports call, on two runners."""
     served = [ServedCard(model.tag, model.card) for model in models_to_serve(config.models)]
-    engine = Engine(served, classifier, generator, Gate(config.max_in_flight), config.timeout_s)
+    gate, inverting = (
+        Gate(config.max_in_flight),
+        Inverting(AnswerCache(config.inversion_cache_bytes)),
+    )
+    engine = Engine(served, classifier, generator, gate, config.timeout_s, inverting)
     return Handlers(
         engine,
         AnswerCache(config.cache_bytes),

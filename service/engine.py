@@ -8,7 +8,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -20,7 +20,8 @@ from service.batcher import even_share
 from service.calls import Call
 from service.errors import ApiError, raise_refusal
 from service.images import Encoding
-from service.specs import ServedCard, WalkSpec
+from service.inverting import InversionProgress, Inverted, Inverting
+from service.specs import InversionSpec, ServedCard, WalkSpec
 
 METHOD = "gradctrl"
 
@@ -82,12 +83,14 @@ class Engine:
         generator: Runner,
         gate: Gate,
         timeout_s: float,
+        inverting: Inverting,
     ) -> None:
         self.served = tuple(served)
         self.gate = gate
         self._classifier = classifier
         self._generator = generator
         self._timeout_s = timeout_s
+        self._inverting = inverting
         self._telling: set[asyncio.Task[None]] = set()  # kept, or the loop forgets them
 
     async def edit_frames(
@@ -99,18 +102,27 @@ class Engine:
         call: Call,
         chunk: int | None = None,
         animation: bool = False,
-    ) -> AsyncGenerator[Walked | Frame | Timings, None]:
+        photo: InversionSpec | None = None,
+    ) -> AsyncGenerator[Inverted | Walked | Frame | Timings, None]:
         """The walk, then frames as they are rendered, up to `chunk` in one call, then the timings.
 
-        Without `chunk` all frames are rendered in one call; an animation is a single frame.
+        Without `chunk` all frames are rendered in one call; an animation is a single frame. With a
+        photo, the walk starts from its latent, which comes first.
         """
         with self._counted(served, spec) as reports, self.gate.admitted():
             deadline = self._deadline(call)
             started = time.perf_counter()
+            look: dict[str, Any] = {}  # of this request's own generator and photo
+            if photo is not None:
+                inverted = await self._latent_of(served, photo, encoding, deadline)
+                spec = replace(spec, start=Starts(latents=inverted.latents))
+                look = {"pivot": inverted.pivot, "paste": inverted.paste}
+                yield inverted
+            inversion_s = time.perf_counter() - started
             walked = await self._walk(served, spec, deadline)
             reports += walked.reports
             yield walked
-            walk_s = time.perf_counter() - started
+            walk_s = time.perf_counter() - started - inversion_s
             render_s = 0.0
             indices = self._indices(walked, final_only)
             if chunk:
@@ -118,14 +130,17 @@ class Engine:
             for some in _chunks(indices, None if animation else chunk):
                 began = time.perf_counter()
                 images = await self._render(
-                    served, walked, some, len(indices), encoding, animation, deadline
+                    served, walked, some, len(indices), encoding, animation, deadline, look
                 )
                 render_s += time.perf_counter() - began
                 for index, image in zip(some, images, strict=False):
                     yield Frame(index, image)
             metrics.RENDER_SECONDS.labels(served.card.name).observe(render_s)
             total_s = time.perf_counter() - started
-            yield Timings(_milliseconds(trajectory=walk_s, render=render_s, total=total_s))
+            timings = {"trajectory": walk_s, "render": render_s, "total": total_s}
+            if photo is not None:
+                timings["inversion"] = inversion_s
+            yield Timings(_milliseconds(**timings))
 
     async def edit(
         self,
@@ -135,11 +150,23 @@ class Engine:
         final_only: bool,
         call: Call,
         animation: bool = False,
-    ) -> list[Walked | Frame | Timings]:
+        photo: InversionSpec | None = None,
+    ) -> list[Inverted | Walked | Frame | Timings]:
         """All events of an edit, rendered in one call."""
-        events = self.edit_frames(served, spec, encoding, final_only, call, None, animation)
+        events = self.edit_frames(served, spec, encoding, final_only, call, None, animation, photo)
         async with aclosing(events):
             return [event async for event in events]
+
+    async def invert(
+        self, served: ServedCard, spec: InversionSpec, encoding: Encoding, call: Call
+    ) -> AsyncGenerator[InversionProgress | Inverted, None]:
+        """Progress of an inversion, then its result."""
+        with self.gate.admitted():
+            async with aclosing(
+                self._inversion(served, spec, encoding, self._deadline(call))
+            ) as events:
+                async for event in events:
+                    yield event
 
     async def generate(
         self, served: ServedCard, starts: Starts, encoding: Encoding, call: Call
@@ -174,6 +201,24 @@ class Engine:
         runners = (self._classifier, self._generator)
         await asyncio.gather(*(runner.hold(payload) for runner in runners))
 
+    def _inversion(
+        self, served: ServedCard, spec: InversionSpec, encoding: Encoding, deadline: _Deadline
+    ) -> AsyncGenerator[InversionProgress | Inverted, None]:
+        async def ask(payload: dict[str, Any]) -> dict[str, Any]:
+            return await self._ask(self._generator.invert, payload, deadline)
+
+        return self._inverting.run(served, spec, encoding, ask)
+
+    async def _latent_of(
+        self, served: ServedCard, spec: InversionSpec, encoding: Encoding, deadline: _Deadline
+    ) -> Inverted:
+        still = replace(encoding, format="png")  # an animation's format need not be that of a still
+        async with aclosing(self._inversion(served, spec, still, deadline)) as events:
+            async for event in events:
+                if isinstance(event, Inverted):
+                    return event
+        raise AssertionError("an inversion ends with its result")
+
     async def _walk(self, served: ServedCard, spec: WalkSpec, deadline: _Deadline) -> Walked:
         payload = {"spec": spec.as_payload()}
         with metrics.TRAJECTORY_SECONDS.labels(served.card.name).time():
@@ -189,6 +234,7 @@ class Engine:
         encoding: Encoding,
         animation: bool,
         deadline: _Deadline,
+        look: dict[str, Any],
     ) -> list[bytes]:
         payload = {
             "tag": served.tag,
@@ -196,6 +242,7 @@ class Engine:
             "num_frames": num_frames,  # of the whole edit: its batches do not depend on chunks
             "encoding": asdict(encoding),
             "animation": animation,
+            **look,
         }
         return (await self._ask(self._generator.render, payload, deadline))["images"]
 

@@ -5,7 +5,7 @@ Refusal   the same as a plain value, for crossing the process border of a runner
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from http import HTTPStatus
 from typing import Any, Literal
 
@@ -17,6 +17,8 @@ Code = Literal[
     "bad_latent",
     "bad_image",
     "image_too_large",
+    "no_face",
+    "several_faces",
     "no_editable_channels",
     "inversion_failed",
     "too_many_requests",
@@ -34,6 +36,8 @@ STATUS: dict[Code, HTTPStatus] = {
     "bad_latent": HTTPStatus.BAD_REQUEST,
     "bad_image": HTTPStatus.BAD_REQUEST,
     "image_too_large": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    "no_face": HTTPStatus.UNPROCESSABLE_ENTITY,
+    "several_faces": HTTPStatus.UNPROCESSABLE_ENTITY,
     "no_editable_channels": HTTPStatus.UNPROCESSABLE_ENTITY,
     "inversion_failed": HTTPStatus.UNPROCESSABLE_ENTITY,
     "too_many_requests": HTTPStatus.TOO_MANY_REQUESTS,
@@ -52,10 +56,11 @@ class Refusal:
     code: Code
     message: str
     field: str | None = None
+    allowed: Sequence[Any] | None = None
 
     def as_payload(self) -> dict[str, Any]:
         """Plain dict for the runner's answer."""
-        return {"refusal": {"code": self.code, "message": self.message, "field": self.field}}
+        return {"refusal": asdict(self)}
 
 
 class ApiError(Exception):
@@ -95,5 +100,7 @@ class ApiError(Exception):
 def raise_refusal(answer: dict[str, Any]) -> dict[str, Any]:
     """The runner's answer, or the ApiError that it carries."""
     if refusal := answer.get("refusal"):
-        raise ApiError(refusal["code"], refusal["message"], refusal["field"])
+        raise ApiError(
+            refusal["code"], refusal["message"], refusal["field"], refusal.get("allowed")
+        )
     return answer

@@ -16,6 +16,7 @@ from service.engine import Engine, Frame, Walked
 from service.errors import ApiError
 from service.idempotency import Idempotency
 from service.images import MEDIA_TYPES, Encoding
+from service.inverting import InversionProgress, Inverted
 from service.schema import (
     DirectionsAnswer,
     DirectionsBody,
@@ -26,19 +27,21 @@ from service.schema import (
     FrameAnswer,
     GenerateAnswer,
     GenerateBody,
+    InvertAnswer,
+    InvertBody,
     ModelsAnswer,
     ScoreAnswer,
     ScoreBody,
     ServedModel,
 )
-from service.specs import ServedCard, WalkSpec
+from service.specs import InversionSpec, ServedCard, WalkSpec
 
 BYTES_PER_NUMBER = 32  # of a Python float in a list; what an answer takes in memory
 
 AnyAnswer = (
-    EditBodyAnswer | GenerateAnswer | ScoreAnswer | DirectionsAnswer
+    EditBodyAnswer | GenerateAnswer | ScoreAnswer | DirectionsAnswer | InvertAnswer
 )  # what the cache holds beside images
-AnyBody = EditBody | GenerateBody | ScoreBody | DirectionsBody
+AnyBody = EditBody | GenerateBody | ScoreBody | DirectionsBody | InvertBody
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,7 @@ class _Asked:
     final_only: bool
     key: str  # equal for equal requests
     animation: bool = False
+    photo: InversionSpec | None = None  # that the edit starts from
 
 
 class Handlers:
@@ -124,10 +128,32 @@ class Handlers:
             not body.animation,
             _key("edit_image", served, body),
             body.animation,
+            specs.photo_spec(served, body),
         )
         return await self._idempotency.once(
             call.idempotency_key, asked.key, lambda: self._edit_image(asked, call), size_of
         )
+
+    async def invert(
+        self, body: InvertBody, call: Call
+    ) -> AsyncGenerator[InversionProgress | InvertAnswer, None]:
+        """Progress, then the latent of an image."""
+        served = specs.choose_model(self.engine.served, body.model)
+        spec, encoding = specs.invert_spec(served, body), specs.encoding(body.output)
+        async with aclosing(self.engine.invert(served, spec, encoding, call)) as events:
+            async for event in events:
+                if isinstance(event, Inverted):
+                    yield answers.invert_answer(call.request_id, served, spec, event)
+                else:
+                    yield event
+
+    async def inverted(self, body: InvertBody, call: Call) -> InvertAnswer:
+        """The latent of an image, its reconstruction and errors."""
+        async with aclosing(self.invert(body, call)) as events:
+            async for event in events:
+                if isinstance(event, InvertAnswer):
+                    return event
+        raise AssertionError("an inversion ends with its result")
 
     async def generate(self, body: GenerateBody, call: Call) -> GenerateAnswer:
         """Images and latents of seeds, or images of latents."""
@@ -164,6 +190,9 @@ class Handlers:
                 specs.encoding(body.output)
             elif isinstance(body, ScoreBody):
                 specs.score_starts(served, body)
+            elif isinstance(body, InvertBody):
+                specs.invert_spec(served, body)
+                specs.encoding(body.output)
             else:
                 specs.direction_spec(served, body)
         except ApiError as error:
@@ -177,6 +206,7 @@ class Handlers:
             specs.encoding(body.output),
             body.frames == "final",
             _key("edit", served, body),
+            photo=specs.photo_spec(served, body),
         )
 
     async def _edit(self, asked: _Asked, call: Call) -> EditBodyAnswer:
@@ -197,14 +227,24 @@ class Handlers:
         self, asked: _Asked, call: Call, chunk: int | None
     ) -> AsyncGenerator[FrameAnswer | EditSummary, None]:
         """Frames, then the summary; the whole answer is kept for equal requests."""
+        inverted: Inverted | None = None
         walked: Walked | None = None
         frames: list[FrameAnswer] = []
         engine, served = self.engine, asked.served
         events = engine.edit_frames(
-            served, asked.spec, asked.encoding, asked.final_only, call, chunk
+            served,
+            asked.spec,
+            asked.encoding,
+            asked.final_only,
+            call,
+            chunk,
+            photo=asked.photo,
         )
         async with aclosing(events):
             async for event in events:
+                if isinstance(event, Inverted):
+                    inverted = event
+                    continue
                 if isinstance(event, Walked):
                     walked = event
                     continue
@@ -216,6 +256,9 @@ class Handlers:
                 timings = event.timings_ms
         assert walked is not None, "an edit starts with its walk"
         summary = answers.edit_summary(call.request_id, served, asked.spec, walked, timings)
+        if inverted is not None and asked.photo is not None:
+            report = answers.inversion_answer(asked.photo, inverted)
+            summary = summary.model_copy(update={"inversion": report})
         whole = answers.whole_edit(summary, frames)
         self._cache.put(asked.key, whole, size_of(whole))
         yield summary
@@ -225,7 +268,13 @@ class Handlers:
         if isinstance(kept, ImageAnswer):
             return kept
         events = await self.engine.edit(
-            asked.served, asked.spec, asked.encoding, asked.final_only, call, asked.animation
+            asked.served,
+            asked.spec,
+            asked.encoding,
+            asked.final_only,
+            call,
+            asked.animation,
+            asked.photo,
         )
         image = next(event.image for event in events if isinstance(event, Frame))
         answer = ImageAnswer(image, MEDIA_TYPES[asked.encoding.format])

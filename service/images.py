@@ -25,7 +25,7 @@ class Encoding:
 
     format: ImageFormat
     quality: int  # 1..100, JPEG and WebP
-    size: int | None  # pixels of the longer side; None keeps the model's
+    size: int | None  # pixels of the longer side; None keeps what it is
     frame_ms: int = FRAME_MS  # time of one frame of an animation
 
 
@@ -60,6 +60,9 @@ def encode_animation(frames: Sequence[np.ndarray], encoding: Encoding) -> bytes:
 
 def _image(pixels: np.ndarray, encoding: Encoding) -> Image.Image:
     image = Image.fromarray(pixels)
-    if encoding.size is not None and encoding.size != image.width:
-        image = image.resize((encoding.size, encoding.size), Image.Resampling.LANCZOS)
+    longer = max(image.size)
+    if encoding.size is not None and encoding.size != longer:
+        scale = encoding.size / longer
+        width, height = (max(1, round(side * scale)) for side in image.size)
+        image = image.resize((width, height), Image.Resampling.LANCZOS)
     return image

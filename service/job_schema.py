@@ -9,11 +9,12 @@ from service.schema import (
     EditBody,
     ErrorDetail,
     GenerateBody,
+    InvertBody,
     Request,
     ScoreBody,
 )
 
-Kind = Literal["edit", "generate", "score", "directions"]
+Kind = Literal["edit", "generate", "score", "directions", "invert"]
 State = Literal["queued", "running", "done", "failed", "cancelled"]
 FINISHED: tuple[State, ...] = ("done", "failed", "cancelled")
 
@@ -46,13 +47,22 @@ class DirectionsJob(Request):
     request: DirectionsBody
 
 
-JobBody = Annotated[EditJob | GenerateJob | ScoreJob | DirectionsJob, Field(discriminator="kind")]
+class InvertJob(Request):
+    """An inversion, as in POST /v1/invert."""
+
+    kind: Literal["invert"]
+    request: InvertBody
+
+
+AnyJob = EditJob | GenerateJob | ScoreJob | DirectionsJob | InvertJob
+JobBody = Annotated[AnyJob, Field(discriminator="kind")]
 JOB_KINDS: tuple[Kind, ...] = get_args(Kind)
-KINDS: dict[Kind, type[EditJob | GenerateJob | ScoreJob | DirectionsJob]] = {
+KINDS: dict[Kind, type[AnyJob]] = {
     "edit": EditJob,
     "generate": GenerateJob,
     "score": ScoreJob,
     "directions": DirectionsJob,
+    "invert": InvertJob,
 }
 
 

@@ -23,20 +23,20 @@ from service.handlers import Handlers
 from service.idempotency import conflict, expect_key
 from service.job_schema import (
     KINDS,
-    DirectionsJob,
+    AnyJob,
     EditJob,
     GenerateJob,
+    InvertJob,
     JobAnswer,
     ScoreJob,
 )
 from service.job_store import Job, JobStore, now
 from service.request_ids import working_on
-from service.schema import EditBodyAnswer, ErrorDetail, FrameAnswer
+from service.schema import EditBodyAnswer, ErrorDetail, FrameAnswer, InvertAnswer
 from service.settings import Settings
 
 logger = logging.getLogger("gradctrl.service")
 
-AnyJob = EditJob | GenerateJob | ScoreJob | DirectionsJob
 RETRY_S = 0.2  # of a job that finds the service full
 
 
@@ -171,6 +171,8 @@ class Jobs:
             return self._handlers.generate(body.request, call)
         if isinstance(body, ScoreJob):
             return self._handlers.score(body.request, call)
+        if isinstance(body, InvertJob):
+            return self._invert(job, body, call)
         return self._handlers.directions(body.request, call)
 
     async def _edit(self, job: Job, body: EditJob, call: Call) -> EditBodyAnswer:
@@ -184,6 +186,15 @@ class Jobs:
                 frames.append(event)
                 self._progress[job.job_id] = min(len(frames) / expected, 0.99)
         raise AssertionError("an edit ends with its summary")
+
+    async def _invert(self, job: Job, body: InvertJob, call: Call) -> InvertAnswer:
+        """An inversion piece by piece, so that its progress shows."""
+        async with aclosing(self._handlers.invert(body.request, call)) as events:
+            async for event in events:
+                if isinstance(event, InvertAnswer):
+                    return event
+                self._progress[job.job_id] = min(event.step / event.steps, 0.99)
+        raise AssertionError("an inversion ends with its result")
 
     def _finish(self, job: Job, **changes: Any) -> None:
         self._store.change(job.job_id, finished_at=now(), request="", **changes)

@@ -23,6 +23,12 @@ TRAJECTORY_SECONDS = Histogram(
 RENDER_SECONDS = Histogram(
     "gradctrl_render_seconds", "Rendering as the API sees it, seconds", ["model"], buckets=_SECONDS
 )
+INVERSION_SECONDS = Histogram(
+    "gradctrl_inversion_seconds",
+    "Inversion of an image as the API sees it, seconds",
+    ["model", "mode"],
+    buckets=_SECONDS,
+)
 RENDER_BATCH_SIZE = Histogram(
     "gradctrl_render_batch_size", "Frames rendered together", ["model"], buckets=_BATCHES
 )

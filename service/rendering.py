@@ -1,12 +1,20 @@
 """Latents to compressed frames. Knows nothing about attributes, HTTP or processes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 
-from model_store import Generator, Starts, start_latents, to_pixels
+from model_store import (
+    Generator,
+    Placement,
+    Starts,
+    paste_back,
+    start_latents,
+    to_pixels,
+)
 from service.images import Encoding, encode, encode_animation
 
 
@@ -44,8 +52,16 @@ def latents_of(loaded: LoadedGenerator, starts: Starts) -> np.ndarray:  # [N, L,
         return start_latents(loaded.generator, starts).float().cpu().numpy()
 
 
-def compress(pixels: np.ndarray, encoding: Encoding, animation: bool) -> list[bytes]:
+def compress(
+    pixels: np.ndarray,  # [F, S, S, 3], uint8
+    encoding: Encoding,
+    animation: bool,
+    paste: Mapping[str, Any] | None = None,  # a photo, and where the frames go in it
+) -> list[bytes]:
     """One file per frame, or a single animation."""
+    if paste is not None:
+        placement = Placement(paste["matrix"])
+        pixels = np.stack([paste_back(paste["photo"], frame, placement) for frame in pixels])
     if animation:
         return [encode_animation(list(pixels), encoding)]
     return [encode(frame, encoding) for frame in pixels]

@@ -3,7 +3,7 @@
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import FastAPI, Query, Request, Response
+from fastapi import FastAPI, File, Form, Query, Request, Response, UploadFile
 from fastapi.middleware.cors import CORSMiddleware
 from starlette.routing import Route
 
@@ -26,6 +26,7 @@ from service.idempotency import FIELD
 from service.images import MEDIA_TYPES
 from service.job_schema import JobAnswer, JobBody
 from service.jobs import Jobs
+from service.playground import add_playground
 from service.request_log import RequestLog
 from service.schema import (
     DirectionsAnswer,
@@ -36,11 +37,14 @@ from service.schema import (
     ErrorAnswer,
     GenerateAnswer,
     GenerateBody,
+    InvertAnswer,
+    InvertBody,
     ModelsAnswer,
     ScoreAnswer,
     ScoreBody,
 )
 from service.settings import Settings
+from service.uploads import upload_body
 
 Responses = dict[int | str, dict[str, Any]]
 
@@ -97,12 +101,15 @@ def build_rest(config: Settings) -> FastAPI:
     app.post("/v1/edit", response_model=EditBodyAnswer, responses=_TAGGED)(edit)
     app.post("/v1/edit/stream", response_class=Response, responses=_EVENTS)(edit_stream)
     app.post("/v1/edit/image", response_class=Response, responses=_IMAGES | _TAGGED)(edit_image)
+    app.post("/v1/edit/upload", response_model=EditBodyAnswer)(edit_upload)
+    app.post("/v1/invert", response_model=InvertAnswer)(invert)
     app.post("/v1/generate", response_model=GenerateAnswer, responses=_TAGGED)(generate)
     app.post("/v1/score", response_model=ScoreAnswer, responses=_TAGGED)(score)
     app.post("/v1/directions", response_model=DirectionsAnswer, responses=_TAGGED)(directions)
     app.post("/v1/jobs", response_model=JobAnswer, status_code=202, responses=_LINKS)(submit_job)
     app.get("/v1/jobs", response_model=JobAnswer)(job)
     app.delete("/v1/jobs", response_model=JobAnswer)(cancel_job)
+    add_playground(app)
     paths = {route.path for route in app.routes if isinstance(route, Route)}
     app.add_route("/{path:path}", _no_endpoint, METHODS, include_in_schema=False)
     app.add_middleware(CountedPaths, paths=paths)
@@ -157,6 +164,27 @@ async def edit_image(
         media_type=answer.media_type,
         headers=http_calls.headers(call.request_id, tag),
     )
+
+
+async def edit_upload(
+    image: Annotated[UploadFile, File(description="PNG, JPEG or WebP")],
+    request: Annotated[str, Form(description="JSON of /v1/edit, without source")],
+    handlers: HandlersOf,
+    call: RetryableCall,
+    connection: Request,
+) -> Response:
+    """Edit an uploaded image; answers frames and scores."""
+    body = upload_body(request, await image.read())
+    answer = await while_connected(connection, handlers.edit(body, call))
+    return json_answer(answer, answer.request_id)
+
+
+async def invert(
+    body: InvertBody, handlers: HandlersOf, call: PlainCall, request: Request
+) -> Response:
+    """The latent of an image, its reconstruction, and how far that is from the image."""
+    answer = await while_connected(request, handlers.inverted(body, call))
+    return json_answer(answer, answer.request_id)
 
 
 async def generate(

@@ -31,12 +31,13 @@ from service.interceptors import (
 from service.rpc_answers import (
     edit_response,
     generate_response,
+    invert_response,
     models_response,
     score_response,
     stream_response,
 )
-from service.rpc_requests import edit_values, generate_values, score_values
-from service.schema import EditBody, GenerateBody, ScoreBody
+from service.rpc_requests import edit_values, generate_values, invert_values, score_values
+from service.schema import EditBody, GenerateBody, InvertBody, ScoreBody
 from service.settings import Settings
 from service.validation import parse
 from service.wire import edit_pb2 as wire
@@ -85,8 +86,11 @@ class EditServicer(wire_grpc.EditServiceServicer):
         return score_response(await self._handlers.score(body, _call(context)))
 
     async def Invert(self, request: wire.InvertRequest, context: Context) -> None:
-        """UNIMPLEMENTED: no served model has inversion."""
-        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "no served model has inversion")
+        """Progress of an inversion, then its result."""
+        body = parse(InvertBody, invert_values(request))
+        async with aclosing(self._handlers.invert(body, _call(context))) as events:
+            async for event in events:
+                await context.write(invert_response(event))
 
     async def ListModels(
         self, request: wire.ListModelsRequest, context: Context

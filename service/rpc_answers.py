@@ -5,12 +5,15 @@ from typing import Any
 
 from google.protobuf import json_format
 
+from service.inverting import InversionProgress
 from service.schema import (
     EditAnswer,
     EditBodyAnswer,
     EditSummary,
     FrameAnswer,
     GenerateAnswer,
+    InversionAnswer,
+    InvertAnswer,
     LatentAnswer,
     ModelsAnswer,
     Receipt,
@@ -45,6 +48,23 @@ def generate_response(answer: GenerateAnswer) -> wire.GenerateResponse:
     )
 
 
+def invert_response(event: InversionProgress | InvertAnswer) -> wire.InvertResponse:
+    """One event of Invert."""
+    if isinstance(event, InversionProgress):
+        progress = wire.InvertProgress(step=event.step, steps=event.steps, error=event.error)
+        return wire.InvertResponse(progress=progress)
+    result = wire.InvertResult(
+        request_id=event.request_id,
+        model=event.model,
+        latent=_latent(event.latent),
+        space=event.latent.space,
+        reconstruction=event.reconstruction,
+        error=event.inversion.errors.mse,
+        inversion=_inversion(event.inversion),
+    )
+    return wire.InvertResponse(result=result)
+
+
 def score_response(answer: ScoreAnswer) -> wire.ScoreResponse:
     """The answer of Score."""
     scores = [wire.AttributeScores(attributes=_scores(one)) for one in answer.scores]
@@ -72,6 +92,7 @@ def _summary(answer: EditSummary) -> dict[str, Any]:
         "edits": [_report(edit) for edit in answer.edits],
         "receipt": _receipt(answer.receipt),
         "timings_ms": answer.timings_ms,
+        "inversion": None if answer.inversion is None else _inversion(answer.inversion),
     }
 
 
@@ -95,6 +116,18 @@ def _report(edit: EditAnswer) -> wire.EditReport:
         masked=[wire.Exclusion(attribute=one.attribute, top_k=one.top_k) for one in edit.masked],
         masked_channels=edit.masked_channels,
         kept_norm=edit.kept_norm,
+    )
+
+
+def _inversion(inversion: InversionAnswer) -> wire.InversionReport:
+    return wire.InversionReport(
+        mode=inversion.mode,
+        space=inversion.space,
+        steps_taken=inversion.steps_taken,
+        errors=wire.InversionErrors(**inversion.errors.model_dump()),
+        max_error=inversion.max_error,
+        aligned=inversion.aligned,
+        seconds=inversion.seconds,
     )
 
 

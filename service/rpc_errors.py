@@ -29,6 +29,8 @@ STATUS: dict[Code, grpc.StatusCode] = {
     "bad_latent": grpc.StatusCode.INVALID_ARGUMENT,
     "bad_image": grpc.StatusCode.INVALID_ARGUMENT,
     "image_too_large": grpc.StatusCode.INVALID_ARGUMENT,
+    "no_face": grpc.StatusCode.FAILED_PRECONDITION,
+    "several_faces": grpc.StatusCode.FAILED_PRECONDITION,
     "no_editable_channels": grpc.StatusCode.FAILED_PRECONDITION,
     "inversion_failed": grpc.StatusCode.FAILED_PRECONDITION,
     "too_many_requests": grpc.StatusCode.RESOURCE_EXHAUSTED,

@@ -20,8 +20,21 @@ def edit_values(request: wire.EditRequest) -> Values:
     if request.HasField("source"):
         values["source"] = _source(request.source)
     if request.HasField("output"):
-        values["output"] = _output(request.output)
+        values["output"] = _output(request.output) | _scalars(request.output, "paste_back")
+    if request.HasField("inversion"):
+        values["inversion"] = _inversion(request.inversion)
     values["edits"] = [_edit(edit) for edit in request.edits]
+    return values
+
+
+def invert_values(request: wire.InvertRequest) -> Values:
+    """The JSON of /v1/invert."""
+    values = _scalars(request, "model")
+    values["image"] = base64.b64encode(request.image).decode()
+    if request.HasField("inversion"):
+        values["inversion"] = _inversion(request.inversion)
+    if request.HasField("output"):
+        values["output"] = _output(request.output)
     return values
 
 
@@ -71,6 +84,10 @@ def _edit(edit: wire.AttributeEdit) -> Values:
 
 def _output(output: wire.Output) -> Values:
     return _scalars(output, "format", "quality", "size")
+
+
+def _inversion(inversion: wire.Inversion) -> Values:
+    return _scalars(inversion, "mode", "steps", "space", "align", "max_error")
 
 
 def _class_label(label: wire.ClassLabel) -> int | list[float] | None:

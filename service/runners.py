@@ -13,13 +13,21 @@ import bentoml
 import numpy as np
 import torch
 
-from model_store import Starts, StoredModel, find_model, models_to_serve
+from model_store import (
+    Inverter,
+    Starts,
+    StoredModel,
+    find_model,
+    load_inverter,
+    models_to_serve,
+)
 from service import metrics
 from service.batcher import Batcher, BatchLimits, even_share
 from service.cancelling import Calls
 from service.draining import Holds
 from service.gpu_metrics import watch_gpus
 from service.images import Encoding
+from service.inversions import Inversions
 from service.metrics_port import serve_metrics
 from service.processes import batch_size_of, choose_device, settle_garbage_collector
 from service.rendering import LoadedGenerator, compress, latents_of, synthesise
@@ -161,7 +169,11 @@ class GeneratorRunner:
         self._calls = Calls(self.name)
         self._holds = Holds(lambda: self._calls.is_idle, config.drain_s)
         self._encoders = ThreadPoolExecutor(max_workers=_ENCODERS)
+        self._threads = torch.get_num_threads()
+        self._inversions = Inversions(config.max_pixels, config.max_tuned)
+        self._script = config.perceptual_network
         self._loaded: dict[str, LoadedGenerator] = {}
+        self._inverters: dict[str, Inverter] = {}
         for model in models_to_serve(config.models):
             self._load(model)
         depth = metrics.QUEUE_DEPTH.labels(self.name)
@@ -181,6 +193,11 @@ class GeneratorRunner:
     async def render(self, payload: Any) -> Any:
         """Compressed frames of latents [F, L, C]."""
         return await self._calls.run(payload, lambda: self._render(payload, payload["latents"]))
+
+    @bentoml.api
+    async def invert(self, payload: Any) -> Any:
+        """A piece of an inversion: progress and what to send back, or the latent."""
+        return await self._calls.run(payload, lambda: self._invert(payload))
 
     @bentoml.api
     async def generate(self, payload: Any) -> Any:
@@ -205,37 +222,66 @@ class GeneratorRunner:
         latents = await asyncio.to_thread(latents_of, loaded, starts)
         return {"latents": latents, **await self._render(payload, latents)}
 
+    async def _invert(self, payload: dict[str, Any]) -> dict[str, Any]:
+        inverter = await self._inverter(payload["tag"])
+        return await self._inversions.invert(inverter, payload)
+
+    async def _inverter(self, tag: str) -> Inverter:
+        """What inverts a model's images; read when the first image comes."""
+        if tag not in self._inverters:
+            loaded = self._get(tag)
+            self._inverters[tag] = await asyncio.to_thread(
+                load_inverter, find_model(tag), loaded.generator, self._device, self._script
+            )
+        return self._inverters[tag]
+
+    async def _loaded_for(self, payload: dict[str, Any]) -> LoadedGenerator:
+        """The model's generator, or the one that is tuned to the image of the request."""
+        if payload.get("pivot") is None:
+            return self._get(payload["tag"])
+        inverter = await self._inverter(payload["tag"])
+        tuned = await self._inversions.tuned(inverter, payload["pivot"])
+        return LoadedGenerator(tuned.generator, self._device)
+
     async def _render(self, payload: dict[str, Any], latents: np.ndarray) -> dict[str, Any]:
         """Images of latents, a batch at a time: what is left can be dropped."""
-        resolution = self._get(payload["tag"]).generator.card.resolution
+        loaded = await self._loaded_for(payload)
+        resolution = loaded.generator.card.resolution
         frames = payload.get("num_frames", len(latents))
         batch_size = even_share(frames, self._batch_size, resolution)
         pieces = [latents[i : i + batch_size] for i in range(0, len(latents), batch_size)]
         sized = [(piece, len(piece)) for piece in pieces]
-        rendered = self._batcher.submit_all((payload["tag"], batch_size), sized)
-        encoding = Encoding(**payload["encoding"])
+        rendered = self._batcher.submit_all((loaded, batch_size), sized)
+        encoding, paste = Encoding(**payload["encoding"]), payload.get("paste")
         try:
             if payload["animation"]:
                 pixels = [await piece for piece in rendered]
-                return {"images": await self._compress(np.concatenate(pixels), encoding, True)}
+                together = np.concatenate(pixels)
+                return {"images": await self._compress(together, encoding, True, paste)}
             images: list[bytes] = []
             for piece in rendered:
-                images += await self._compress(await piece, encoding, False)
+                images += await self._compress(await piece, encoding, False, paste)
             return {"images": images}
         finally:
             for piece in rendered:
                 piece.cancel()
 
     async def _compress(
-        self, pixels: np.ndarray, encoding: Encoding, animation: bool
+        self,
+        pixels: np.ndarray,
+        encoding: Encoding,
+        animation: bool,
+        paste: dict[str, Any] | None,
     ) -> list[bytes]:
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._encoders, compress, pixels, encoding, animation)
+        return await loop.run_in_executor(
+            self._encoders, compress, pixels, encoding, animation, paste
+        )
 
     def _render_batch(self, key: Hashable, pieces: list[np.ndarray]) -> list[np.ndarray]:
         assert isinstance(key, tuple)
-        tag, batch_size = key
-        loaded = self._get(tag)
+        loaded, batch_size = key
+        torch.set_num_threads(self._threads)  # of this thread; inversions take one on theirs
         frames = sum(len(latents) for latents in pieces)
         name = loaded.generator.card.name
         metrics.RENDER_BATCH_SIZE.labels(name).observe(frames)

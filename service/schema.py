@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
-from model_store import ModelCard, Space
+from model_store import InversionMode, ModelCard, Space
 from service.images import FRAME_MS, ImageFormat
 
 MAX_EDITS = 8
@@ -13,6 +13,7 @@ MAX_STEPS = 64
 MAX_IMAGES = 64
 MAX_SEED = 2**32 - 1  # numpy's legacy generator, as in NVIDIA's scripts
 MAX_SIZE = 1024
+MAX_INVERSION_STEPS = 500
 LATENT_FIELD = "[d], or [num_ws][d] in w_plus"
 SPACE_FIELD = "space of a latent; default: the one the model edits in"
 TRUNCATION_FIELD = "psi, for seeds and for z of models that edit in w_plus; default: the card's"
@@ -55,7 +56,9 @@ class Source(Request):
     latent: Latent | None = Field(default=None, description=LATENT_FIELD)
     space: Space | None = Field(default=None, description=SPACE_FIELD)
     class_label: ClassLabel = Field(default=None, description=CLASS_FIELD)
-    image: str | None = Field(default=None, description="base64 PNG, JPEG or WebP")
+    image: str | None = Field(
+        default=None, description="base64 PNG, JPEG or WebP; is inverted first, see inversion"
+    )
 
 
 class ExcludeRequest(Request):
@@ -84,6 +87,37 @@ class EditRequest(Request):
     method: Literal["gradctrl"] = "gradctrl"
 
 
+class InversionRequest(Request):
+    """How the latent of an image is found, from fast and rough to slow and close."""
+
+    mode: InversionMode = Field(
+        default="optimize",
+        description="encoder: one guess; optimize: a search from it; pivotal: then the generator "
+        "is tuned to the image, for this request's images alone",
+    )
+    steps: int | None = Field(
+        default=None,
+        ge=1,
+        le=MAX_INVERSION_STEPS,
+        strict=True,
+        description="of the search, at most",
+    )
+    space: Space | None = Field(
+        default=None, description="w or w_plus (default) of a StyleGAN, z of a DCGAN"
+    )
+    align: bool = Field(
+        default=True, strict=True, description="cut the photo around its face, for models of faces"
+    )
+    max_error: float | None = Field(
+        default=None,
+        gt=0,
+        le=1,
+        strict=True,
+        description="inversion_failed above this mean squared error of pixels in 0..1; "
+        "default: the card's",
+    )
+
+
 class Output(Request):
     """How images are encoded."""
 
@@ -103,6 +137,16 @@ class Output(Request):
     )
 
 
+class EditOutput(Output):
+    """How the images of an edit are encoded."""
+
+    paste_back: bool = Field(
+        default=False,
+        strict=True,
+        description="put edited squares back into the photo of the source, with soft borders",
+    )
+
+
 class EditBody(Request):
     """POST /v1/edit."""
 
@@ -116,7 +160,10 @@ class EditBody(Request):
     edits: list[EditRequest] = Field(min_length=1, max_length=MAX_EDITS)
     truncation: Truncation | None = None
     frames: Literal["all", "final"] = "all"
-    output: Output = Output()
+    output: EditOutput = EditOutput()
+    inversion: InversionRequest | None = Field(
+        default=None, description="for source.image alone; default: optimize"
+    )
 
 
 class EditImageBody(EditBody):
@@ -125,6 +172,17 @@ class EditImageBody(EditBody):
     animation: bool = Field(
         default=False, strict=True, description="all frames as one animated WebP or GIF"
     )
+
+
+class InvertBody(Request):
+    """POST /v1/invert."""
+
+    model_config = _example(image="iVBORw0KGgo=", inversion={"mode": "optimize", "steps": 60})
+
+    model: str | None = None
+    image: str = Field(description="base64 PNG, JPEG or WebP")
+    inversion: InversionRequest = InversionRequest()
+    output: Output = Output()
 
 
 class GenerateBody(Request):
@@ -205,6 +263,33 @@ class EditAnswer(BaseModel):
     kept_norm: float
 
 
+class InversionErrors(BaseModel):
+    """How far the reconstruction is from the image."""
+
+    mse: float = Field(description="mean squared error of pixels in 0..1")
+    psnr: float = Field(description="the same in decibels")
+    perceptual: float | None = Field(
+        description="relative squared distance of features; 0 is equal, about 2 unrelated"
+    )
+    perceptual_by: str = Field(description="whose features: discriminator, encoder or torchscript")
+    identity: float | None = Field(
+        description="1 less the distance of face descriptors: above 0.4 usually the same person; "
+        "null where nothing can tell"
+    )
+
+
+class InversionAnswer(BaseModel):
+    """How an image became a latent."""
+
+    mode: InversionMode
+    space: Space
+    steps_taken: int
+    errors: InversionErrors
+    max_error: float | None = Field(description="above which it would have failed; null: no limit")
+    aligned: bool = Field(description="whether the photo was cut around a face")
+    seconds: float
+
+
 class Receipt(BaseModel):
     """What is needed to get the same images again."""
 
@@ -223,12 +308,25 @@ class EditSummary(BaseModel):
     edits: list[EditAnswer]
     receipt: Receipt
     timings_ms: dict[str, float]
+    inversion: InversionAnswer | None = Field(
+        default=None, description="how the image of the source became the first latent"
+    )
 
 
 class EditBodyAnswer(EditSummary):
     """Answer of /v1/edit."""
 
     frames: list[FrameAnswer]
+
+
+class InvertAnswer(BaseModel):
+    """Answer of /v1/invert."""
+
+    request_id: str
+    model: str
+    latent: LatentAnswer
+    reconstruction: Image
+    inversion: InversionAnswer
 
 
 class GenerateAnswer(BaseModel):

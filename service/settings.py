@@ -39,6 +39,23 @@ class Settings(BaseSettings):
     max_queue: int = Field(
         default=4096, ge=1, description="frames or latents waiting in a runner before it refuses"
     )
+    max_pixels: int = Field(
+        default=25_000_000, ge=4096, description="largest image that is read, pixels"
+    )
+    inversion_cache_bytes: int = Field(
+        default=64_000_000, ge=0, description="bytes of inversions kept for equal images; 0: none"
+    )
+    max_tuned: int = Field(
+        default=4,
+        ge=1,
+        le=64,
+        description="generators tuned for one image (pivotal) that a runner keeps for its edits",
+    )
+    perceptual_network: FilePath | None = Field(
+        default=None,
+        description="TorchScript file that inversions compare features by: images [N, 3, H, W] in "
+        "-1..1 to one or more tensors; default: the model's discriminator, else its encoder",
+    )
     max_upload_bytes: int = Field(
         default=10_000_000, ge=1024, description="largest request body, bytes"
     )

@@ -4,6 +4,8 @@ A spec is plain data that a runner can execute without knowing any name. Every c
 ApiError that names the field and what it allows.
 """
 
+import base64
+import binascii
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -12,13 +14,16 @@ import numpy as np
 
 from model_store import (
     MAX_MAGNITUDE,
+    InversionMode,
     ModelCard,
     PlanError,
     PlannedEdit,
     Space,
     Starts,
     class_labels,
+    inversion_spaces,
     latent_shape_in,
+    modes_of,
     plan_edit,
     z_of_seeds,
 )
@@ -29,6 +34,8 @@ from service.schema import (
     EditBody,
     EditRequest,
     GenerateBody,
+    InversionRequest,
+    InvertBody,
     Latent,
     Output,
     ScoreBody,
@@ -74,6 +81,20 @@ class WalkSpec:
         return 1 + sum(edit.steps for edit in self.edits)
 
 
+@dataclass(frozen=True)
+class InversionSpec:
+    """An image whose latent is wanted; crosses to the GeneratorRunner as a dict."""
+
+    image: bytes  # of a file that nobody has looked into yet
+    mode: InversionMode
+    steps: int | None  # None: as many as the search takes by default
+    space: Space
+    align: bool
+    max_error: float | None  # mean squared error of pixels in 0..1; None: no limit
+    keeps_photo: bool  # for pasting back
+    field: str  # of the request, for refusals
+
+
 def choose_model(
     served: Sequence[ServedCard], name: str | None, field: str = "model"
 ) -> ServedCard:
@@ -98,11 +119,72 @@ def walk_spec(served: ServedCard, body: EditBody) -> WalkSpec:
 
 def start_of(served: ServedCard, source: Source, psi: float) -> Starts:
     """The one sample that an edit starts from."""
-    _expect_one_start(served, source)
+    _expect_one_start(source)
+    if source.image is not None:
+        return Starts(truncation=psi)  # the latent is found first: photo_spec
     if source.seed is not None:
         return seed_starts(served, [source.seed], source.class_label, psi, "source.")
     latents = {"latent": source.latent or []}
     return latent_starts(served, latents, source.space, source.class_label, psi, "source.")
+
+
+def photo_spec(served: ServedCard, body: EditBody) -> InversionSpec | None:
+    """The inversion that an edit starts with; None for other sources."""
+    knobs = body.inversion
+    if body.source.image is None:
+        for field, is_given in (
+            ("inversion", knobs is not None),
+            ("output.paste_back", body.output.paste_back),
+        ):
+            if is_given:
+                raise ApiError("bad_request", "this is for source.image alone", field)
+        return None
+    return inversion_spec(
+        served,
+        body.source.image,
+        knobs or InversionRequest(),
+        "source.image",
+        body.output.paste_back,
+    )
+
+
+def invert_spec(served: ServedCard, body: InvertBody) -> InversionSpec:
+    """The inversion that an invert request asks for."""
+    return inversion_spec(served, body.image, body.inversion, "image")
+
+
+def inversion_spec(
+    served: ServedCard,
+    image: str,  # base64
+    knobs: InversionRequest,
+    field: str,
+    keeps_photo: bool = False,
+) -> InversionSpec:
+    """An inversion whose knobs the model allows; the image itself is looked into by the runner."""
+    card = served.card
+    modes, spaces = modes_of(card), inversion_spaces(card)
+    if knobs.mode not in modes:
+        message = f"model {card.name!r} has no encoder; run: gradctrl train-encoder {card.name}"
+        raise ApiError("bad_request", message, "inversion.mode", modes)
+    space = knobs.space or spaces[0]
+    if space not in spaces:
+        message = f"model {card.name!r} does not invert in {space}"
+        raise ApiError("bad_request", message, "inversion.space", spaces)
+    try:
+        data = base64.b64decode(image, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise ApiError("bad_image", f"not base64: {error}", field) from error
+    limit = card.inversion.max_error if card.inversion is not None else None
+    return InversionSpec(
+        data,
+        knobs.mode,
+        knobs.steps,
+        space,
+        knobs.align,
+        limit if knobs.max_error is None else knobs.max_error,
+        keeps_photo,
+        field,
+    )
 
 
 def generate_starts(served: ServedCard, body: GenerateBody) -> Starts:
@@ -236,7 +318,7 @@ def _refused(error: PlanError, prefix: str) -> ApiError:
     return ApiError(error.code, str(error), f"{prefix}{error.field}", error.allowed)
 
 
-def _expect_one_start(served: ServedCard, source: Source) -> None:
+def _expect_one_start(source: Source) -> None:
     given = [name for name in ("seed", "latent", "image") if getattr(source, name) is not None]
     if len(given) != 1:
         raise ApiError(
@@ -244,11 +326,4 @@ def _expect_one_start(served: ServedCard, source: Source) -> None:
             f"give exactly one of seed, latent, image; got {given or 'none'}",
             "source",
             ["seed", "latent", "image"],
-        )
-    if source.image is not None:
-        raise ApiError(
-            "bad_request",
-            f"model {served.card.name!r} has no inversion",
-            "source.image",
-            ["seed", "latent"],
         )

@@ -13,6 +13,7 @@ import yaml
 
 from model_store import StoredModel, save_model
 from service.answers import SERVICE_VERSION
+from service.playground.pages import page_files
 from tests.doubles import make_card, make_generator, make_heads
 from tests.servers import ROOT, free_port, running, running_server
 
@@ -59,6 +60,8 @@ def test_the_bento_answers_the_same_bytes_in_another_directory(
     environment = {"GRADCTRL_MODELS": "avatars"}
     with running(command, url, bentoml_home, log, environment, folder=tmp_path) as bento:
         assert edit(bento) == expected
+        for path, file in page_files().items():
+            assert httpx.get(f"{bento}{path}").content == file.content
 
 
 def test_the_bento_pins_what_the_project_pins() -> None:

@@ -14,6 +14,7 @@ PACKAGES = (
     "export.baselines",
     "export.evaluation",
     "service",
+    "service.playground",
     "gradctrl_client",
 )
 

@@ -84,6 +84,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/edit/upload": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Edit Upload
+         * @description Edit an uploaded image; answers frames and scores.
+         */
+        post: operations["edit_upload"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/invert": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Invert
+         * @description The latent of an image, its reconstruction, and how far that is from the image.
+         */
+        post: operations["invert"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/generate": {
         parameters: {
             query?: never;
@@ -204,6 +244,19 @@ export interface components {
             /** Labelled By */
             labelled_by?: string | null;
         };
+        /** Body_edit_upload */
+        Body_edit_upload: {
+            /**
+             * Image
+             * @description PNG, JPEG or WebP
+             */
+            image: string;
+            /**
+             * Request
+             * @description JSON of /v1/edit, without source
+             */
+            request: string;
+        };
         /**
          * DirectionsAnswer
          * @description Answer of /v1/directions: a unit direction in the edit space.
@@ -320,10 +373,13 @@ export interface components {
             /**
              * @default {
              *       "quality": 90,
-             *       "frame_ms": 120
+             *       "frame_ms": 120,
+             *       "paste_back": false
              *     }
              */
-            output?: components["schemas"]["Output"];
+            output?: components["schemas"]["EditOutput"];
+            /** @description for source.image alone; default: optimize */
+            inversion?: components["schemas"]["InversionRequest"] | null;
         };
         /**
          * EditBodyAnswer
@@ -342,6 +398,8 @@ export interface components {
             timings_ms: {
                 [key: string]: number;
             };
+            /** @description how the image of the source became the first latent */
+            inversion?: components["schemas"]["InversionAnswer"] | null;
             /** Frames */
             frames: components["schemas"]["FrameAnswer"][];
         };
@@ -357,13 +415,13 @@ export interface components {
             steps?: number;
             /**
              * Step Size
-             * @description L2 length of a step in latent units
+             * @description L2 length of a step, of the latent that heads read
              * @default 0.3
              */
             step_size?: number;
             /**
              * Goal
-             * @description probability of the target that the last step aims at; step_size is then the longest step; null: every step has step_size
+             * @description probability of the target that the last step aims at, by steps of up to six times step_size; null: every step has step_size
              */
             goal?: number | null;
             /**
@@ -417,10 +475,13 @@ export interface components {
             /**
              * @default {
              *       "quality": 90,
-             *       "frame_ms": 120
+             *       "frame_ms": 120,
+             *       "paste_back": false
              *     }
              */
-            output?: components["schemas"]["Output"];
+            output?: components["schemas"]["EditOutput"];
+            /** @description for source.image alone; default: optimize */
+            inversion?: components["schemas"]["InversionRequest"] | null;
             /**
              * Animation
              * @description all frames as one animated WebP or GIF
@@ -439,6 +500,39 @@ export interface components {
              */
             kind: "edit";
             request: components["schemas"]["EditBody"];
+        };
+        /**
+         * EditOutput
+         * @description How the images of an edit are encoded.
+         */
+        EditOutput: {
+            /**
+             * Format
+             * @description default: png, or webp for an animation
+             */
+            format?: ("png" | "jpeg" | "webp" | "gif") | null;
+            /**
+             * Quality
+             * @default 90
+             */
+            quality?: number;
+            /**
+             * Size
+             * @description pixels per side
+             */
+            size?: number | null;
+            /**
+             * Frame Ms
+             * @description time of one frame of an animation
+             * @default 120
+             */
+            frame_ms?: number;
+            /**
+             * Paste Back
+             * @description put edited squares back into the photo of the source, with soft borders
+             * @default false
+             */
+            paste_back?: boolean;
         };
         /**
          * EditRequest
@@ -598,6 +692,187 @@ export interface components {
             request: components["schemas"]["GenerateBody"];
         };
         /**
+         * InversionAnswer
+         * @description How an image became a latent.
+         */
+        InversionAnswer: {
+            /**
+             * Mode
+             * @enum {string}
+             */
+            mode: "encoder" | "optimize" | "pivotal";
+            /**
+             * Space
+             * @enum {string}
+             */
+            space: "z" | "w" | "w_plus";
+            /** Steps Taken */
+            steps_taken: number;
+            errors: components["schemas"]["InversionErrors"];
+            /**
+             * Max Error
+             * @description above which it would have failed; null: no limit
+             */
+            max_error: number | null;
+            /**
+             * Aligned
+             * @description whether the photo was cut around a face
+             */
+            aligned: boolean;
+            /** Seconds */
+            seconds: number;
+        };
+        /**
+         * InversionCard
+         * @description What is known of a model's inversion.
+         */
+        InversionCard: {
+            /**
+             * Max Error
+             * @description mean squared error of pixels in 0..1 above which an inversion failed
+             */
+            max_error: number;
+            /**
+             * Measured
+             * @description how that was chosen
+             */
+            measured: string;
+            /**
+             * Aligns Faces
+             * @description photos are cut so that their only face lies as in training
+             * @default false
+             */
+            aligns_faces?: boolean;
+        };
+        /**
+         * InversionErrors
+         * @description How far the reconstruction is from the image.
+         */
+        InversionErrors: {
+            /**
+             * Mse
+             * @description mean squared error of pixels in 0..1
+             */
+            mse: number;
+            /**
+             * Psnr
+             * @description the same in decibels
+             */
+            psnr: number;
+            /**
+             * Perceptual
+             * @description relative squared distance of features; 0 is equal, about 2 unrelated
+             */
+            perceptual: number | null;
+            /**
+             * Perceptual By
+             * @description whose features: discriminator, encoder or torchscript
+             */
+            perceptual_by: string;
+            /**
+             * Identity
+             * @description 1 less the distance of face descriptors: above 0.4 usually the same person; null where nothing can tell
+             */
+            identity: number | null;
+        };
+        /**
+         * InversionRequest
+         * @description How the latent of an image is found, from fast and rough to slow and close.
+         */
+        InversionRequest: {
+            /**
+             * Mode
+             * @description encoder: one guess; optimize: a search from it; pivotal: then the generator is tuned to the image, for this request's images alone
+             * @default optimize
+             * @enum {string}
+             */
+            mode?: "encoder" | "optimize" | "pivotal";
+            /**
+             * Steps
+             * @description of the search, at most
+             */
+            steps?: number | null;
+            /**
+             * Space
+             * @description w or w_plus (default) of a StyleGAN, z of a DCGAN
+             */
+            space?: ("z" | "w" | "w_plus") | null;
+            /**
+             * Align
+             * @description cut the photo around its face, for models of faces
+             * @default true
+             */
+            align?: boolean;
+            /**
+             * Max Error
+             * @description inversion_failed above this mean squared error of pixels in 0..1; default: the card's
+             */
+            max_error?: number | null;
+        };
+        /**
+         * InvertAnswer
+         * @description Answer of /v1/invert.
+         */
+        InvertAnswer: {
+            /** Request Id */
+            request_id: string;
+            /** Model */
+            model: string;
+            latent: components["schemas"]["LatentAnswer"];
+            /**
+             * Reconstruction
+             * @description base64
+             */
+            reconstruction: string;
+            inversion: components["schemas"]["InversionAnswer"];
+        };
+        /**
+         * InvertBody
+         * @description POST /v1/invert.
+         * @example {
+         *       "image": "iVBORw0KGgo=",
+         *       "inversion": {
+         *         "mode": "optimize",
+         *         "steps": 60
+         *       }
+         *     }
+         */
+        InvertBody: {
+            /** Model */
+            model?: string | null;
+            /**
+             * Image
+             * @description base64 PNG, JPEG or WebP
+             */
+            image: string;
+            /**
+             * @default {
+             *       "mode": "optimize",
+             *       "align": true
+             *     }
+             */
+            inversion?: components["schemas"]["InversionRequest"];
+            /**
+             * @default {
+             *       "quality": 90,
+             *       "frame_ms": 120
+             *     }
+             */
+            output?: components["schemas"]["Output"];
+        };
+        /**
+         * InvertJob
+         * @description An inversion, as in POST /v1/invert.
+         */
+        InvertJob: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "invert";
+            request: components["schemas"]["InvertBody"];
+        };
+        /**
          * JobAnswer
          * @description Where a job stands.
          */
@@ -608,7 +883,7 @@ export interface components {
              * Kind
              * @enum {string}
              */
-            kind: "edit" | "generate" | "score" | "directions";
+            kind: "edit" | "generate" | "score" | "directions" | "invert";
             /**
              * State
              * @enum {string}
@@ -832,6 +1107,8 @@ export interface components {
              * @default []
              */
             attributes?: components["schemas"]["AttributeCard"][];
+            /** @description of real images; null: never measured, optimising works anyway */
+            inversion?: components["schemas"]["InversionCard"] | null;
             provenance: components["schemas"]["Provenance"];
             /**
              * Files
@@ -869,7 +1146,7 @@ export interface components {
             class_label?: number | number[] | null;
             /**
              * Image
-             * @description base64 PNG, JPEG or WebP
+             * @description base64 PNG, JPEG or WebP; is inverted first, see inversion
              */
             image?: string | null;
         };
@@ -1065,6 +1342,93 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description Client Error */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Server Error */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    edit_upload: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description a retry with the same key and body gets the first answer; with another body a refusal */
+                "Idempotency-Key"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "multipart/form-data": components["schemas"]["Body_edit_upload"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EditBodyAnswer"];
+                };
+            };
+            /** @description Client Error */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Server Error */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    invert: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["InvertBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InvertAnswer"];
+                };
             };
             /** @description Client Error */
             "4XX": {
@@ -1297,7 +1661,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["EditJob"] | components["schemas"]["GenerateJob"] | components["schemas"]["ScoreJob"] | components["schemas"]["DirectionsJob"];
+                "application/json": components["schemas"]["EditJob"] | components["schemas"]["GenerateJob"] | components["schemas"]["ScoreJob"] | components["schemas"]["DirectionsJob"] | components["schemas"]["InvertJob"];
             };
         };
         responses: {

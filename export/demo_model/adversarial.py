@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from export.demo_model.avatar_networks import as_generator, num_blocks, trained_names
-from export.demo_model.discriminator import Discriminator
+from model_store.networks.discriminator import Discriminator
 from model_store.networks.stylegan2 import Stylegan2
 
 

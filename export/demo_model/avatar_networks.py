@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from export.demo_model.dataset import SIDE
-from export.demo_model.discriminator import Discriminator, DiscriminatorSizes
 from model_store import ModelCard, Provenance
+from model_store.networks.discriminator import Discriminator, DiscriminatorSizes
 from model_store.networks.stylegan2 import Stylegan2
 from model_store.networks.stylegan2_initial import Stylegan2Sizes, initial_tensors
 

@@ -17,9 +17,11 @@ from export.demo_model.avatar_networks import as_generator
 from export.errors import ExportError
 from model_store import (
     DISCRIMINATOR_FILE,
+    ENCODER_FILE,
     GENERATOR_FILE,
     ONE_LAYER_FILE,
     AttributeCard,
+    InversionCard,
     StoredModel,
     save_model,
     sha256_of,
@@ -52,6 +54,8 @@ def store_avatars(
     heads: Mapping[str, Head],
     one_layer: Path | None = None,  # further heads, of the released method
     weights: Path = WEIGHTS_FOLDER,
+    inversion: InversionCard | None = None,
+    encoder: Path | None = None,
 ) -> StoredModel:
     """Store the shipped model; ShippingError without its weights."""
     path = weights / GENERATOR_FILE
@@ -59,11 +63,13 @@ def store_avatars(
         raise ShippingError(f"{path}: no weights; see docs/models.md for the commands that train")
     tensors = {name: tensor.float() for name, tensor in load_file(path).items()}
     generator = as_generator(tensors, sha256=sha256_of(path))
-    card = generator.card.model_copy(update={"attributes": attributes})
-    others = {DISCRIMINATOR_FILE: weights / DISCRIMINATOR_FILE}
-    if one_layer is not None and one_layer.is_file():
-        others[ONE_LAYER_FILE] = one_layer
-    return save_model(generator, card, heads, others)
+    known = {"attributes": attributes, "inversion": inversion}
+    others = {
+        DISCRIMINATOR_FILE: weights / DISCRIMINATOR_FILE,
+        **({} if one_layer is None else {ONE_LAYER_FILE: one_layer}),
+        **({} if encoder is None else {ENCODER_FILE: encoder}),
+    }
+    return save_model(generator, generator.card.model_copy(update=known), heads, others)
 
 
 _FILES = (GENERATOR_FILE, DISCRIMINATOR_FILE)

@@ -36,8 +36,8 @@ from export.demo_model.avatar_networks import (
 )
 from export.demo_model.checkpoints import load_training, load_weights, save_training
 from export.demo_model.dataset import TRAIN, open_split
-from export.demo_model.discriminator import DiscriminatorSizes
 from export.demo_model.sheets import generate, save_sheet
+from model_store.networks.discriminator import DiscriminatorSizes
 from model_store.networks.stylegan2_initial import Stylegan2Sizes
 
 BETAS = (0.0, 0.99)

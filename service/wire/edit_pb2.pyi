@@ -95,30 +95,80 @@ class AttributeEdit(_message.Message):
     def __init__(self, attribute: _Optional[str] = ..., target: _Optional[str] = ..., steps: _Optional[int] = ..., step_size: _Optional[float] = ..., exclude: _Optional[_Union[Exclusions, _Mapping]] = ..., layers: _Optional[_Union[LayerRange, _Mapping]] = ..., stop: _Optional[_Union[Stop, _Mapping]] = ..., method: _Optional[str] = ...) -> None: ...
 
 class Output(_message.Message):
-    __slots__ = ("format", "quality", "size")
+    __slots__ = ("format", "quality", "size", "paste_back")
     FORMAT_FIELD_NUMBER: _ClassVar[int]
     QUALITY_FIELD_NUMBER: _ClassVar[int]
     SIZE_FIELD_NUMBER: _ClassVar[int]
+    PASTE_BACK_FIELD_NUMBER: _ClassVar[int]
     format: str
     quality: int
     size: int
-    def __init__(self, format: _Optional[str] = ..., quality: _Optional[int] = ..., size: _Optional[int] = ...) -> None: ...
+    paste_back: bool
+    def __init__(self, format: _Optional[str] = ..., quality: _Optional[int] = ..., size: _Optional[int] = ..., paste_back: _Optional[bool] = ...) -> None: ...
+
+class Inversion(_message.Message):
+    __slots__ = ("mode", "steps", "space", "align", "max_error")
+    MODE_FIELD_NUMBER: _ClassVar[int]
+    STEPS_FIELD_NUMBER: _ClassVar[int]
+    SPACE_FIELD_NUMBER: _ClassVar[int]
+    ALIGN_FIELD_NUMBER: _ClassVar[int]
+    MAX_ERROR_FIELD_NUMBER: _ClassVar[int]
+    mode: str
+    steps: int
+    space: str
+    align: bool
+    max_error: float
+    def __init__(self, mode: _Optional[str] = ..., steps: _Optional[int] = ..., space: _Optional[str] = ..., align: _Optional[bool] = ..., max_error: _Optional[float] = ...) -> None: ...
+
+class InversionErrors(_message.Message):
+    __slots__ = ("mse", "psnr", "perceptual", "perceptual_by", "identity")
+    MSE_FIELD_NUMBER: _ClassVar[int]
+    PSNR_FIELD_NUMBER: _ClassVar[int]
+    PERCEPTUAL_FIELD_NUMBER: _ClassVar[int]
+    PERCEPTUAL_BY_FIELD_NUMBER: _ClassVar[int]
+    IDENTITY_FIELD_NUMBER: _ClassVar[int]
+    mse: float
+    psnr: float
+    perceptual: float
+    perceptual_by: str
+    identity: float
+    def __init__(self, mse: _Optional[float] = ..., psnr: _Optional[float] = ..., perceptual: _Optional[float] = ..., perceptual_by: _Optional[str] = ..., identity: _Optional[float] = ...) -> None: ...
+
+class InversionReport(_message.Message):
+    __slots__ = ("mode", "space", "steps_taken", "errors", "max_error", "aligned", "seconds")
+    MODE_FIELD_NUMBER: _ClassVar[int]
+    SPACE_FIELD_NUMBER: _ClassVar[int]
+    STEPS_TAKEN_FIELD_NUMBER: _ClassVar[int]
+    ERRORS_FIELD_NUMBER: _ClassVar[int]
+    MAX_ERROR_FIELD_NUMBER: _ClassVar[int]
+    ALIGNED_FIELD_NUMBER: _ClassVar[int]
+    SECONDS_FIELD_NUMBER: _ClassVar[int]
+    mode: str
+    space: str
+    steps_taken: int
+    errors: InversionErrors
+    max_error: float
+    aligned: bool
+    seconds: float
+    def __init__(self, mode: _Optional[str] = ..., space: _Optional[str] = ..., steps_taken: _Optional[int] = ..., errors: _Optional[_Union[InversionErrors, _Mapping]] = ..., max_error: _Optional[float] = ..., aligned: _Optional[bool] = ..., seconds: _Optional[float] = ...) -> None: ...
 
 class EditRequest(_message.Message):
-    __slots__ = ("model", "source", "edits", "truncation", "frames", "output")
+    __slots__ = ("model", "source", "edits", "truncation", "frames", "output", "inversion")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     SOURCE_FIELD_NUMBER: _ClassVar[int]
     EDITS_FIELD_NUMBER: _ClassVar[int]
     TRUNCATION_FIELD_NUMBER: _ClassVar[int]
     FRAMES_FIELD_NUMBER: _ClassVar[int]
     OUTPUT_FIELD_NUMBER: _ClassVar[int]
+    INVERSION_FIELD_NUMBER: _ClassVar[int]
     model: str
     source: Source
     edits: _containers.RepeatedCompositeFieldContainer[AttributeEdit]
     truncation: float
     frames: str
     output: Output
-    def __init__(self, model: _Optional[str] = ..., source: _Optional[_Union[Source, _Mapping]] = ..., edits: _Optional[_Iterable[_Union[AttributeEdit, _Mapping]]] = ..., truncation: _Optional[float] = ..., frames: _Optional[str] = ..., output: _Optional[_Union[Output, _Mapping]] = ...) -> None: ...
+    inversion: Inversion
+    def __init__(self, model: _Optional[str] = ..., source: _Optional[_Union[Source, _Mapping]] = ..., edits: _Optional[_Iterable[_Union[AttributeEdit, _Mapping]]] = ..., truncation: _Optional[float] = ..., frames: _Optional[str] = ..., output: _Optional[_Union[Output, _Mapping]] = ..., inversion: _Optional[_Union[Inversion, _Mapping]] = ...) -> None: ...
 
 class Frame(_message.Message):
     __slots__ = ("step", "edit", "image", "scores")
@@ -183,7 +233,7 @@ class Receipt(_message.Message):
     def __init__(self, model_sha256: _Optional[str] = ..., seed: _Optional[int] = ..., noise: _Optional[str] = ..., version: _Optional[str] = ...) -> None: ...
 
 class EditResponse(_message.Message):
-    __slots__ = ("request_id", "model", "frames", "latent", "space", "edits", "receipt", "timings_ms")
+    __slots__ = ("request_id", "model", "frames", "latent", "space", "edits", "receipt", "timings_ms", "inversion")
     class TimingsMsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -199,6 +249,7 @@ class EditResponse(_message.Message):
     EDITS_FIELD_NUMBER: _ClassVar[int]
     RECEIPT_FIELD_NUMBER: _ClassVar[int]
     TIMINGS_MS_FIELD_NUMBER: _ClassVar[int]
+    INVERSION_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     model: str
     frames: _containers.RepeatedCompositeFieldContainer[Frame]
@@ -207,7 +258,8 @@ class EditResponse(_message.Message):
     edits: _containers.RepeatedCompositeFieldContainer[EditReport]
     receipt: Receipt
     timings_ms: _containers.ScalarMap[str, float]
-    def __init__(self, request_id: _Optional[str] = ..., model: _Optional[str] = ..., frames: _Optional[_Iterable[_Union[Frame, _Mapping]]] = ..., latent: _Optional[_Union[Latent, _Mapping]] = ..., space: _Optional[str] = ..., edits: _Optional[_Iterable[_Union[EditReport, _Mapping]]] = ..., receipt: _Optional[_Union[Receipt, _Mapping]] = ..., timings_ms: _Optional[_Mapping[str, float]] = ...) -> None: ...
+    inversion: InversionReport
+    def __init__(self, request_id: _Optional[str] = ..., model: _Optional[str] = ..., frames: _Optional[_Iterable[_Union[Frame, _Mapping]]] = ..., latent: _Optional[_Union[Latent, _Mapping]] = ..., space: _Optional[str] = ..., edits: _Optional[_Iterable[_Union[EditReport, _Mapping]]] = ..., receipt: _Optional[_Union[Receipt, _Mapping]] = ..., timings_ms: _Optional[_Mapping[str, float]] = ..., inversion: _Optional[_Union[InversionReport, _Mapping]] = ...) -> None: ...
 
 class EditStreamRequest(_message.Message):
     __slots__ = ("edit",)
@@ -224,7 +276,7 @@ class EditStreamResponse(_message.Message):
     def __init__(self, frame: _Optional[_Union[Frame, _Mapping]] = ..., summary: _Optional[_Union[EditSummary, _Mapping]] = ...) -> None: ...
 
 class EditSummary(_message.Message):
-    __slots__ = ("request_id", "model", "latent", "space", "edits", "receipt", "timings_ms")
+    __slots__ = ("request_id", "model", "latent", "space", "edits", "receipt", "timings_ms", "inversion")
     class TimingsMsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -239,6 +291,7 @@ class EditSummary(_message.Message):
     EDITS_FIELD_NUMBER: _ClassVar[int]
     RECEIPT_FIELD_NUMBER: _ClassVar[int]
     TIMINGS_MS_FIELD_NUMBER: _ClassVar[int]
+    INVERSION_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     model: str
     latent: Latent
@@ -246,7 +299,8 @@ class EditSummary(_message.Message):
     edits: _containers.RepeatedCompositeFieldContainer[EditReport]
     receipt: Receipt
     timings_ms: _containers.ScalarMap[str, float]
-    def __init__(self, request_id: _Optional[str] = ..., model: _Optional[str] = ..., latent: _Optional[_Union[Latent, _Mapping]] = ..., space: _Optional[str] = ..., edits: _Optional[_Iterable[_Union[EditReport, _Mapping]]] = ..., receipt: _Optional[_Union[Receipt, _Mapping]] = ..., timings_ms: _Optional[_Mapping[str, float]] = ...) -> None: ...
+    inversion: InversionReport
+    def __init__(self, request_id: _Optional[str] = ..., model: _Optional[str] = ..., latent: _Optional[_Union[Latent, _Mapping]] = ..., space: _Optional[str] = ..., edits: _Optional[_Iterable[_Union[EditReport, _Mapping]]] = ..., receipt: _Optional[_Union[Receipt, _Mapping]] = ..., timings_ms: _Optional[_Mapping[str, float]] = ..., inversion: _Optional[_Union[InversionReport, _Mapping]] = ...) -> None: ...
 
 class GenerateRequest(_message.Message):
     __slots__ = ("model", "seeds", "latents", "space", "class_label", "truncation", "output")
@@ -308,12 +362,16 @@ class AttributeScores(_message.Message):
     def __init__(self, attributes: _Optional[_Mapping[str, ClassScores]] = ...) -> None: ...
 
 class InvertRequest(_message.Message):
-    __slots__ = ("model", "image")
+    __slots__ = ("model", "image", "inversion", "output")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     IMAGE_FIELD_NUMBER: _ClassVar[int]
+    INVERSION_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_FIELD_NUMBER: _ClassVar[int]
     model: str
     image: bytes
-    def __init__(self, model: _Optional[str] = ..., image: _Optional[bytes] = ...) -> None: ...
+    inversion: Inversion
+    output: Output
+    def __init__(self, model: _Optional[str] = ..., image: _Optional[bytes] = ..., inversion: _Optional[_Union[Inversion, _Mapping]] = ..., output: _Optional[_Union[Output, _Mapping]] = ...) -> None: ...
 
 class InvertResponse(_message.Message):
     __slots__ = ("progress", "result")
@@ -334,18 +392,22 @@ class InvertProgress(_message.Message):
     def __init__(self, step: _Optional[int] = ..., steps: _Optional[int] = ..., error: _Optional[float] = ...) -> None: ...
 
 class InvertResult(_message.Message):
-    __slots__ = ("model", "latent", "space", "reconstruction", "error")
+    __slots__ = ("model", "latent", "space", "reconstruction", "error", "inversion", "request_id")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     LATENT_FIELD_NUMBER: _ClassVar[int]
     SPACE_FIELD_NUMBER: _ClassVar[int]
     RECONSTRUCTION_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
+    INVERSION_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     model: str
     latent: Latent
     space: str
     reconstruction: bytes
     error: float
-    def __init__(self, model: _Optional[str] = ..., latent: _Optional[_Union[Latent, _Mapping]] = ..., space: _Optional[str] = ..., reconstruction: _Optional[bytes] = ..., error: _Optional[float] = ...) -> None: ...
+    inversion: InversionReport
+    request_id: str
+    def __init__(self, model: _Optional[str] = ..., latent: _Optional[_Union[Latent, _Mapping]] = ..., space: _Optional[str] = ..., reconstruction: _Optional[bytes] = ..., error: _Optional[float] = ..., inversion: _Optional[_Union[InversionReport, _Mapping]] = ..., request_id: _Optional[str] = ...) -> None: ...
 
 class ListModelsRequest(_message.Message):
     __slots__ = ()
@@ -358,7 +420,7 @@ class ListModelsResponse(_message.Message):
     def __init__(self, models: _Optional[_Iterable[_Union[Model, _Mapping]]] = ...) -> None: ...
 
 class Model(_message.Message):
-    __slots__ = ("tag", "default", "name", "family", "resolution", "z_dim", "w_dim", "num_ws", "spaces", "c_dim", "truncation", "truncation_cutoff", "network", "attributes", "provenance", "files", "heads_read")
+    __slots__ = ("tag", "default", "name", "family", "resolution", "z_dim", "w_dim", "num_ws", "spaces", "c_dim", "truncation", "truncation_cutoff", "network", "attributes", "provenance", "files", "heads_read", "inversion")
     class FilesEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -383,6 +445,7 @@ class Model(_message.Message):
     PROVENANCE_FIELD_NUMBER: _ClassVar[int]
     FILES_FIELD_NUMBER: _ClassVar[int]
     HEADS_READ_FIELD_NUMBER: _ClassVar[int]
+    INVERSION_FIELD_NUMBER: _ClassVar[int]
     tag: str
     default: bool
     name: str
@@ -400,7 +463,18 @@ class Model(_message.Message):
     provenance: Provenance
     files: _containers.ScalarMap[str, str]
     heads_read: str
-    def __init__(self, tag: _Optional[str] = ..., default: _Optional[bool] = ..., name: _Optional[str] = ..., family: _Optional[str] = ..., resolution: _Optional[int] = ..., z_dim: _Optional[int] = ..., w_dim: _Optional[int] = ..., num_ws: _Optional[int] = ..., spaces: _Optional[_Iterable[str]] = ..., c_dim: _Optional[int] = ..., truncation: _Optional[float] = ..., truncation_cutoff: _Optional[int] = ..., network: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., attributes: _Optional[_Iterable[_Union[Attribute, _Mapping]]] = ..., provenance: _Optional[_Union[Provenance, _Mapping]] = ..., files: _Optional[_Mapping[str, str]] = ..., heads_read: _Optional[str] = ...) -> None: ...
+    inversion: InversionCard
+    def __init__(self, tag: _Optional[str] = ..., default: _Optional[bool] = ..., name: _Optional[str] = ..., family: _Optional[str] = ..., resolution: _Optional[int] = ..., z_dim: _Optional[int] = ..., w_dim: _Optional[int] = ..., num_ws: _Optional[int] = ..., spaces: _Optional[_Iterable[str]] = ..., c_dim: _Optional[int] = ..., truncation: _Optional[float] = ..., truncation_cutoff: _Optional[int] = ..., network: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., attributes: _Optional[_Iterable[_Union[Attribute, _Mapping]]] = ..., provenance: _Optional[_Union[Provenance, _Mapping]] = ..., files: _Optional[_Mapping[str, str]] = ..., heads_read: _Optional[str] = ..., inversion: _Optional[_Union[InversionCard, _Mapping]] = ...) -> None: ...
+
+class InversionCard(_message.Message):
+    __slots__ = ("max_error", "measured", "aligns_faces")
+    MAX_ERROR_FIELD_NUMBER: _ClassVar[int]
+    MEASURED_FIELD_NUMBER: _ClassVar[int]
+    ALIGNS_FACES_FIELD_NUMBER: _ClassVar[int]
+    max_error: float
+    measured: str
+    aligns_faces: bool
+    def __init__(self, max_error: _Optional[float] = ..., measured: _Optional[str] = ..., aligns_faces: _Optional[bool] = ...) -> None: ...
 
 class Attribute(_message.Message):
     __slots__ = ("name", "classes", "defaults", "validation_accuracy", "validation_samples", "training_samples_per_class", "labelled_by")

@@ -105,8 +105,7 @@ class EditServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Invert(self, request, context):
-        """Finds the latent of an image: progress, then one result. UNIMPLEMENTED until a served model
-        has inversion.
+        """Finds the latent of an image: progress, then one result.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -35,7 +35,19 @@ def size_of(path: Path) -> tuple[int, int]:
 
 @pytest.mark.parametrize(
     "command",
-    ["fetch", "models", "generate", "edit", "bank", "label", "train", "evaluate", "serve"],
+    [
+        "fetch",
+        "models",
+        "generate",
+        "edit",
+        "bank",
+        "label",
+        "train",
+        "train-encoder",
+        "invert",
+        "evaluate",
+        "serve",
+    ],
 )
 def test_every_command_has_help(command: str) -> None:
     assert "Usage" in run(command, "--help")

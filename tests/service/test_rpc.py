@@ -219,12 +219,6 @@ def test_answers_carry_the_request_id(stub: Any) -> None:
     assert dict(call.trailing_metadata())["x-request-id"] == answer.request_id
 
 
-def test_inversion_is_declared_and_not_here(stub: Any) -> None:
-    with pytest.raises(grpc.RpcError) as error:
-        list(stub.Invert(wire.InvertRequest(image=b"x")))
-    assert error.value.code() == grpc.StatusCode.UNIMPLEMENTED
-
-
 @pytest.mark.parametrize("service", ["", SERVICE])
 def test_health_is_serving(grpc_address: str, service: str) -> None:
     with grpc.insecure_channel(grpc_address) as channel:

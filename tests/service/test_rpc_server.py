@@ -16,6 +16,7 @@ from service.cache import AnswerCache
 from service.engine import Engine
 from service.handlers import Handlers
 from service.idempotency import Idempotency
+from service.inverting import Inverting
 from service.rpc import start_rpc
 from service.settings import Settings
 from service.wire import edit_pb2 as wire
@@ -28,7 +29,8 @@ LISTED = wire.ListModelsRequest()
 
 def make_handlers(gate: Gate) -> Handlers:
     """Handlers that list no models; nothing here reaches a runner."""
-    engine = Engine([], None, None, gate, 60)  # type: ignore[arg-type]
+    inverting = Inverting(AnswerCache(0))
+    engine = Engine([], None, None, gate, 60, inverting)  # type: ignore[arg-type]
     return Handlers(engine, AnswerCache(0), Idempotency(0, 1), 4)
 
 

@@ -11,7 +11,7 @@ from gradctrl_client.wire import edit_pb2 as client
 from pydantic import BaseModel
 
 from clients.proto.generate import PACKAGES, PROTO_ROOT, generate
-from model_store import AttributeCard, EditDefaults, Provenance
+from model_store import AttributeCard, EditDefaults, InversionCard, Provenance
 from service import schema
 from service.wire import edit_pb2 as wire
 from tests.servers import ROOT
@@ -25,7 +25,12 @@ PAIRS: dict[str, type[BaseModel]] = {
     "EditRequest": schema.EditBody,
     "AttributeEdit": schema.EditRequest,
     "Source": schema.Source,
-    "Output": schema.Output,
+    "Output": schema.EditOutput,
+    "Inversion": schema.InversionRequest,
+    "InversionErrors": schema.InversionErrors,
+    "InversionReport": schema.InversionAnswer,
+    "InvertRequest": schema.InvertBody,
+    "InvertResult": schema.InvertAnswer,
     "Stop": schema.StopRequest,
     "Exclusion": schema.ExcludeRequest,
     "GenerateRequest": schema.GenerateBody,
@@ -40,7 +45,12 @@ PAIRS: dict[str, type[BaseModel]] = {
     "ListModelsResponse": schema.ModelsAnswer,
     "Model": schema.ServedModel,
 }
-PROTO_ONLY = {"EditResponse": {"space"}, "EditSummary": {"space"}, "GenerateResponse": {"space"}}
+PROTO_ONLY = {
+    "EditResponse": {"space"},
+    "EditSummary": {"space"},
+    "GenerateResponse": {"space"},
+    "InvertResult": {"space", "error"},
+}
 
 
 def fields(message: Descriptor) -> set[str]:
@@ -58,6 +68,7 @@ def test_every_field_of_a_card_has_its_place() -> None:
     parts: dict[str, type[BaseModel]] = {
         "Attribute": AttributeCard,
         "EditDefaults": EditDefaults,
+        "InversionCard": InversionCard,
         "Provenance": Provenance,
     }
     for name, part in parts.items():

@@ -41,6 +41,7 @@ def edit_summary(answer: wire.EditBodyAnswer) -> EditSummary:
         request_id=answer.request_id,
         receipt=answer.receipt.to_dict(),
         timings_ms=answer.timings_ms.additional_properties,
+        inversion=answer.inversion.to_dict() if answer.inversion else None,
     )
 
 

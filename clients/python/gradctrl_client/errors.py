@@ -8,6 +8,8 @@ GradCtrlError                  `code`, `message`, `field`, `allowed`, `status`, 
 ├── BadLatentError             bad_latent
 ├── BadImageError              bad_image
 ├── ImageTooLargeError         image_too_large
+├── NoFaceError                no_face: in the photo
+├── SeveralFacesError          several_faces: `allowed` lists their boxes
 ├── NoEditableChannelsError    no_editable_channels
 ├── InversionFailedError       inversion_failed
 ├── TooManyRequestsError       too_many_requests
@@ -79,6 +81,14 @@ class ImageTooLargeError(GradCtrlError):
     """The image, or the message that holds it, is too large."""
 
 
+class NoFaceError(GradCtrlError):
+    """The photo shows no face that the model could be aligned to."""
+
+
+class SeveralFacesError(GradCtrlError):
+    """The photo shows more than one face; `allowed` lists their boxes."""
+
+
 class NoEditableChannelsError(GradCtrlError):
     """The exclusions mask every channel that would move."""
 
@@ -127,6 +137,8 @@ ERRORS: dict[str, type[GradCtrlError]] = {
     "bad_latent": BadLatentError,
     "bad_image": BadImageError,
     "image_too_large": ImageTooLargeError,
+    "no_face": NoFaceError,
+    "several_faces": SeveralFacesError,
     "no_editable_channels": NoEditableChannelsError,
     "inversion_failed": InversionFailedError,
     "too_many_requests": TooManyRequestsError,

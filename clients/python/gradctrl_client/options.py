@@ -20,7 +20,7 @@ class CommonOptions(TypedDict, total=False):
     space: str | None  # of a latent: z, w, w_plus; default: the one the model edits in
     class_label: int | Sequence[float] | None  # for seeds and z of conditional models
     truncation: float | None
-    output: Mapping[str, Any] | None  # format, quality, size, frame_ms
+    output: Mapping[str, Any] | None  # format, quality, size, frame_ms; of edits paste_back
     idempotency_key: str | None
 
 
@@ -40,7 +40,8 @@ class EditOptions(CommonOptions, SingleEdit, total=False):
 
     seed: Number | None
     latent: LatentLike | None
-    image: bytes | None  # an encoded image; is inverted first, where the model has inversion
+    image: bytes | None  # an encoded image; is inverted first
+    inversion: Mapping[str, Any] | None  # mode, steps, space, align, max_error; of an image
     edits: Sequence[Mapping[str, Any]] | None
     frames: str | None  # "all" or "final"
 

@@ -99,7 +99,8 @@ def _with_parts(data: Mapping[str, Any]) -> dict[str, Any]:
         **data,
         **_part(data, "source", lambda source, field: _read(wire.Source, source, field)),
         **_part(data, "edits", _read_edits),
-        **_part(data, "output", _read_output),
+        **_part(data, "output", _read_edit_output),
+        **_part(data, "inversion", _read_inversion),
     }
 
 
@@ -123,6 +124,14 @@ def _read_exclude(exclude: Sequence[Mapping[str, Any]], field: str) -> list[wire
 
 def _read_output(output: Mapping[str, Any], field: str) -> wire.Output:
     return _read(wire.Output, output, field)
+
+
+def _read_edit_output(output: Mapping[str, Any], field: str) -> wire.EditOutput:
+    return _read(wire.EditOutput, output, field)
+
+
+def _read_inversion(inversion: Mapping[str, Any], field: str) -> wire.InversionRequest:
+    return _read(wire.InversionRequest, inversion, field)
 
 
 def _part(

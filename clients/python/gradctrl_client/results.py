@@ -51,6 +51,7 @@ class EditSummary:
     request_id: str
     receipt: dict[str, Any]
     timings_ms: dict[str, float]
+    inversion: dict[str, Any] | None = None  # how the image of the source became a latent
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -38,7 +38,12 @@ def edit_request(body: Any) -> pb.EditRequest:
         _set_source(message.source, data["source"])
     for index, one in enumerate(data["edits"] or ()):
         _set_edit(message.edits.add(), one, f"edits[{index}]")
-    _set(message.output, data.get("output") or {}, "output", "format", "quality", "size")
+    output = ("format", "quality", "size", "paste_back")
+    _set(message.output, data.get("output") or {}, "output", *output)
+    if (inversion := data.get("inversion")) is not None:
+        message.inversion.SetInParent()
+        knobs = ("mode", "steps", "space", "align", "max_error")
+        _set(message.inversion, inversion, "inversion", *knobs)
     return message
 
 
@@ -88,6 +93,7 @@ def edit_summary(message: pb.EditResponse | pb.EditSummary) -> EditSummary:
         request_id=message.request_id,
         receipt=_receipt(message.receipt),
         timings_ms=dict(message.timings_ms),
+        inversion=_inversion(message.inversion) if message.HasField("inversion") else None,
     )
 
 
@@ -119,6 +125,15 @@ def scores(message: pb.ScoreResponse) -> list[Scores]:
 def models(message: pb.ListModelsResponse) -> list[dict[str, Any]]:
     """Of ListModels, as the JSON of REST: fields that are not set are None."""
     return [_plain(one) for one in message.models]
+
+
+def _inversion(message: pb.InversionReport) -> dict[str, Any]:
+    """As the JSON of REST: fields that are not set are None."""
+    found = MessageToDict(
+        message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
+    )
+    found = {"max_error": None, **found}
+    return {**found, "errors": {"perceptual": None, "identity": None, **found["errors"]}}
 
 
 def _set(message: Any, data: Json, place: str, *names: str) -> None:

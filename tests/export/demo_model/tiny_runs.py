@@ -4,8 +4,8 @@ import numpy as np
 import torch
 
 from export.demo_model.adversarial import StepOptions
-from export.demo_model.discriminator import DiscriminatorSizes
 from export.demo_model.training import TrainingOptions
+from model_store.networks.discriminator import DiscriminatorSizes
 from model_store.networks.stylegan2_initial import Stylegan2Sizes
 
 BATCH = 8

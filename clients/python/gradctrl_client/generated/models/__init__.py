@@ -4,6 +4,7 @@
 """Contains all the data models used in inputs/outputs"""
 
 from .attribute_card import AttributeCard
+from .body_edit_upload import BodyEditUpload
 from .directions_answer import DirectionsAnswer
 from .directions_body import DirectionsBody
 from .directions_job import DirectionsJob
@@ -16,6 +17,8 @@ from .edit_defaults import EditDefaults
 from .edit_image_body import EditImageBody
 from .edit_image_body_frames import EditImageBodyFrames
 from .edit_job import EditJob
+from .edit_output import EditOutput
+from .edit_output_format_type_0 import EditOutputFormatType0
 from .edit_request import EditRequest
 from .error_answer import ErrorAnswer
 from .error_detail import ErrorDetail
@@ -28,6 +31,17 @@ from .generate_answer import GenerateAnswer
 from .generate_body import GenerateBody
 from .generate_body_space_type_0 import GenerateBodySpaceType0
 from .generate_job import GenerateJob
+from .inversion_answer import InversionAnswer
+from .inversion_answer_mode import InversionAnswerMode
+from .inversion_answer_space import InversionAnswerSpace
+from .inversion_card import InversionCard
+from .inversion_errors import InversionErrors
+from .inversion_request import InversionRequest
+from .inversion_request_mode import InversionRequestMode
+from .inversion_request_space_type_0 import InversionRequestSpaceType0
+from .invert_answer import InvertAnswer
+from .invert_body import InvertBody
+from .invert_job import InvertJob
 from .job_answer import JobAnswer
 from .job_answer_kind import JobAnswerKind
 from .job_answer_result_type_0 import JobAnswerResultType0
@@ -58,6 +72,7 @@ from .stop_request import StopRequest
 
 __all__ = (
     "AttributeCard",
+    "BodyEditUpload",
     "DirectionsAnswer",
     "DirectionsBody",
     "DirectionsJob",
@@ -70,6 +85,8 @@ __all__ = (
     "EditImageBody",
     "EditImageBodyFrames",
     "EditJob",
+    "EditOutput",
+    "EditOutputFormatType0",
     "EditRequest",
     "ErrorAnswer",
     "ErrorDetail",
@@ -82,6 +99,17 @@ __all__ = (
     "GenerateBody",
     "GenerateBodySpaceType0",
     "GenerateJob",
+    "InversionAnswer",
+    "InversionAnswerMode",
+    "InversionAnswerSpace",
+    "InversionCard",
+    "InversionErrors",
+    "InversionRequest",
+    "InversionRequestMode",
+    "InversionRequestSpaceType0",
+    "InvertAnswer",
+    "InvertBody",
+    "InvertJob",
     "JobAnswer",
     "JobAnswerKind",
     "JobAnswerResultType0",

@@ -12,8 +12,9 @@ from ..models.edit_body_frames import EditBodyFrames, check_edit_body_frames
 from ..types import UNSET, Unset
 
 if TYPE_CHECKING:
+    from ..models.edit_output import EditOutput
     from ..models.edit_request import EditRequest
-    from ..models.output import Output
+    from ..models.inversion_request import InversionRequest
     from ..models.source import Source
 
 
@@ -30,7 +31,8 @@ class EditBody:
         model (None | str | Unset): default: the first served model
         truncation (float | None | Unset):
         frames (EditBodyFrames | Unset):  Default: 'all'.
-        output (Output | Unset): How images are encoded.
+        output (EditOutput | Unset): How the images of an edit are encoded.
+        inversion (InversionRequest | None | Unset): for source.image alone; default: optimize
     """
 
     source: Source
@@ -38,9 +40,12 @@ class EditBody:
     model: None | str | Unset = UNSET
     truncation: float | None | Unset = UNSET
     frames: EditBodyFrames | Unset = "all"
-    output: Output | Unset = UNSET
+    output: EditOutput | Unset = UNSET
+    inversion: InversionRequest | None | Unset = UNSET
 
     def to_dict(self) -> dict[str, Any]:
+        from ..models.inversion_request import InversionRequest  # noqa: PLC0415
+
         source = self.source.to_dict()
 
         edits = []
@@ -68,6 +73,14 @@ class EditBody:
         if not isinstance(self.output, Unset):
             output = self.output.to_dict()
 
+        inversion: dict[str, Any] | None | Unset
+        if isinstance(self.inversion, Unset):
+            inversion = UNSET
+        elif isinstance(self.inversion, InversionRequest):
+            inversion = self.inversion.to_dict()
+        else:
+            inversion = self.inversion
+
         field_dict: dict[str, Any] = {}
 
         field_dict.update(
@@ -84,13 +97,16 @@ class EditBody:
             field_dict["frames"] = frames
         if output is not UNSET:
             field_dict["output"] = output
+        if inversion is not UNSET:
+            field_dict["inversion"] = inversion
 
         return field_dict
 
     @classmethod
     def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
+        from ..models.edit_output import EditOutput  # noqa: PLC0415
         from ..models.edit_request import EditRequest  # noqa: PLC0415
-        from ..models.output import Output  # noqa: PLC0415
+        from ..models.inversion_request import InversionRequest  # noqa: PLC0415
         from ..models.source import Source  # noqa: PLC0415
 
         d = dict(src_dict)
@@ -129,11 +145,28 @@ class EditBody:
             frames = check_edit_body_frames(_frames)
 
         _output = d.pop("output", UNSET)
-        output: Output | Unset
+        output: EditOutput | Unset
         if isinstance(_output, Unset):
             output = UNSET
         else:
-            output = Output.from_dict(_output)
+            output = EditOutput.from_dict(_output)
+
+        def _parse_inversion(data: object) -> InversionRequest | None | Unset:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            try:
+                if not isinstance(data, dict):
+                    raise TypeError()
+                inversion_type_0 = InversionRequest.from_dict(data)
+
+                return inversion_type_0
+            except (TypeError, ValueError, AttributeError, KeyError):
+                pass
+            return cast(InversionRequest | None | Unset, data)
+
+        inversion = _parse_inversion(d.pop("inversion", UNSET))
 
         edit_body = cls(
             source=source,
@@ -142,6 +175,7 @@ class EditBody:
             truncation=truncation,
             frames=frames,
             output=output,
+            inversion=inversion,
         )
 
         return edit_body

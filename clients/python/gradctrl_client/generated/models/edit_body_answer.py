@@ -4,15 +4,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from attrs import define as _attrs_define
 from attrs import field as _attrs_field
+
+from ..types import UNSET, Unset
 
 if TYPE_CHECKING:
     from ..models.edit_answer import EditAnswer
     from ..models.edit_body_answer_timings_ms import EditBodyAnswerTimingsMs
     from ..models.frame_answer import FrameAnswer
+    from ..models.inversion_answer import InversionAnswer
     from ..models.latent_answer import LatentAnswer
     from ..models.receipt import Receipt
 
@@ -32,6 +35,7 @@ class EditBodyAnswer:
         receipt (Receipt): What is needed to get the same images again.
         timings_ms (EditBodyAnswerTimingsMs):
         frames (list[FrameAnswer]):
+        inversion (InversionAnswer | None | Unset): how the image of the source became the first latent
     """
 
     request_id: str
@@ -41,9 +45,12 @@ class EditBodyAnswer:
     receipt: Receipt
     timings_ms: EditBodyAnswerTimingsMs
     frames: list[FrameAnswer]
+    inversion: InversionAnswer | None | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
+        from ..models.inversion_answer import InversionAnswer  # noqa: PLC0415
+
         request_id = self.request_id
 
         model = self.model
@@ -64,6 +71,14 @@ class EditBodyAnswer:
             frames_item = frames_item_data.to_dict()
             frames.append(frames_item)
 
+        inversion: dict[str, Any] | None | Unset
+        if isinstance(self.inversion, Unset):
+            inversion = UNSET
+        elif isinstance(self.inversion, InversionAnswer):
+            inversion = self.inversion.to_dict()
+        else:
+            inversion = self.inversion
+
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)
         field_dict.update(
@@ -77,6 +92,8 @@ class EditBodyAnswer:
                 "frames": frames,
             }
         )
+        if inversion is not UNSET:
+            field_dict["inversion"] = inversion
 
         return field_dict
 
@@ -85,6 +102,7 @@ class EditBodyAnswer:
         from ..models.edit_answer import EditAnswer  # noqa: PLC0415
         from ..models.edit_body_answer_timings_ms import EditBodyAnswerTimingsMs  # noqa: PLC0415
         from ..models.frame_answer import FrameAnswer  # noqa: PLC0415
+        from ..models.inversion_answer import InversionAnswer  # noqa: PLC0415
         from ..models.latent_answer import LatentAnswer  # noqa: PLC0415
         from ..models.receipt import Receipt  # noqa: PLC0415
 
@@ -113,6 +131,23 @@ class EditBodyAnswer:
 
             frames.append(frames_item)
 
+        def _parse_inversion(data: object) -> InversionAnswer | None | Unset:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            try:
+                if not isinstance(data, dict):
+                    raise TypeError()
+                inversion_type_0 = InversionAnswer.from_dict(data)
+
+                return inversion_type_0
+            except (TypeError, ValueError, AttributeError, KeyError):
+                pass
+            return cast(InversionAnswer | None | Unset, data)
+
+        inversion = _parse_inversion(d.pop("inversion", UNSET))
+
         edit_body_answer = cls(
             request_id=request_id,
             model=model,
@@ -121,6 +156,7 @@ class EditBodyAnswer:
             receipt=receipt,
             timings_ms=timings_ms,
             frames=frames,
+            inversion=inversion,
         )
 
         edit_body_answer.additional_properties = d

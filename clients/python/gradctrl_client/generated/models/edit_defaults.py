@@ -23,9 +23,9 @@ class EditDefaults:
 
     Attributes:
         steps (int | Unset):  Default: 20.
-        step_size (float | Unset): L2 length of a step in latent units Default: 0.3.
-        goal (float | None | Unset): probability of the target that the last step aims at; step_size is then the longest
-            step; null: every step has step_size
+        step_size (float | Unset): L2 length of a step, of the latent that heads read Default: 0.3.
+        goal (float | None | Unset): probability of the target that the last step aims at, by steps of up to six times
+            step_size; null: every step has step_size
         exclude (list[Exclusion] | Unset):
         layers (list[int] | None | Unset): half-open; null is all
     """

@@ -3,12 +3,13 @@
 # mypy: no-warn-redundant-casts
 from typing import Literal
 
-JobAnswerKind = Literal["directions", "edit", "generate", "score"]
+JobAnswerKind = Literal["directions", "edit", "generate", "invert", "score"]
 
 JOB_ANSWER_KIND_VALUES: set[JobAnswerKind] = {
     "directions",
     "edit",
     "generate",
+    "invert",
     "score",
 }
 

@@ -21,6 +21,7 @@ from ..types import UNSET, Unset
 
 if TYPE_CHECKING:
     from ..models.attribute_card import AttributeCard
+    from ..models.inversion_card import InversionCard
     from ..models.provenance import Provenance
     from ..models.served_model_files import ServedModelFiles
     from ..models.served_model_network import ServedModelNetwork
@@ -51,6 +52,7 @@ class ServedModel:
         heads_read (ServedModelHeadsRead | Unset): one_layer: w_dim or z_dim channels, the mean of the edited layers;
             all_layers: num_ws * w_dim channels of w_plus Default: 'one_layer'.
         attributes (list[AttributeCard] | Unset):
+        inversion (InversionCard | None | Unset): of real images; null: never measured, optimising works anyway
         files (ServedModelFiles | Unset):
     """
 
@@ -70,9 +72,12 @@ class ServedModel:
     network: ServedModelNetwork | Unset = UNSET
     heads_read: ServedModelHeadsRead | Unset = "one_layer"
     attributes: list[AttributeCard] | Unset = UNSET
+    inversion: InversionCard | None | Unset = UNSET
     files: ServedModelFiles | Unset = UNSET
 
     def to_dict(self) -> dict[str, Any]:
+        from ..models.inversion_card import InversionCard  # noqa: PLC0415
+
         name = self.name
 
         family: str = self.family
@@ -129,6 +134,14 @@ class ServedModel:
                 attributes_item = attributes_item_data.to_dict()
                 attributes.append(attributes_item)
 
+        inversion: dict[str, Any] | None | Unset
+        if isinstance(self.inversion, Unset):
+            inversion = UNSET
+        elif isinstance(self.inversion, InversionCard):
+            inversion = self.inversion.to_dict()
+        else:
+            inversion = self.inversion
+
         files: dict[str, Any] | Unset = UNSET
         if not isinstance(self.files, Unset):
             files = self.files.to_dict()
@@ -163,6 +176,8 @@ class ServedModel:
             field_dict["heads_read"] = heads_read
         if attributes is not UNSET:
             field_dict["attributes"] = attributes
+        if inversion is not UNSET:
+            field_dict["inversion"] = inversion
         if files is not UNSET:
             field_dict["files"] = files
 
@@ -171,6 +186,7 @@ class ServedModel:
     @classmethod
     def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
         from ..models.attribute_card import AttributeCard  # noqa: PLC0415
+        from ..models.inversion_card import InversionCard  # noqa: PLC0415
         from ..models.provenance import Provenance  # noqa: PLC0415
         from ..models.served_model_files import ServedModelFiles  # noqa: PLC0415
         from ..models.served_model_network import ServedModelNetwork  # noqa: PLC0415
@@ -251,6 +267,23 @@ class ServedModel:
 
                 attributes.append(attributes_item)
 
+        def _parse_inversion(data: object) -> InversionCard | None | Unset:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            try:
+                if not isinstance(data, dict):
+                    raise TypeError()
+                inversion_type_0 = InversionCard.from_dict(data)
+
+                return inversion_type_0
+            except (TypeError, ValueError, AttributeError, KeyError):
+                pass
+            return cast(InversionCard | None | Unset, data)
+
+        inversion = _parse_inversion(d.pop("inversion", UNSET))
+
         _files = d.pop("files", UNSET)
         files: ServedModelFiles | Unset
         if isinstance(_files, Unset):
@@ -275,6 +308,7 @@ class ServedModel:
             network=network,
             heads_read=heads_read,
             attributes=attributes,
+            inversion=inversion,
             files=files,
         )
 

@@ -24,7 +24,7 @@ class Source:
         space (None | SourceSpaceType0 | Unset): space of a latent; default: the one the model edits in
         class_label (int | list[float] | None | Unset): class 0..c_dim-1, or c_dim numbers; for seeds and z of
             conditional models
-        image (None | str | Unset): base64 PNG, JPEG or WebP
+        image (None | str | Unset): base64 PNG, JPEG or WebP; is inverted first, see inversion
     """
 
     seed: int | None | Unset = UNSET

@@ -12,6 +12,7 @@ from ...models.directions_job import DirectionsJob
 from ...models.edit_job import EditJob
 from ...models.error_answer import ErrorAnswer
 from ...models.generate_job import GenerateJob
+from ...models.invert_job import InvertJob
 from ...models.job_answer import JobAnswer
 from ...models.score_job import ScoreJob
 from ...types import UNSET, Response, Unset
@@ -19,7 +20,7 @@ from ...types import UNSET, Response, Unset
 
 def _get_kwargs(
     *,
-    body: DirectionsJob | EditJob | GenerateJob | ScoreJob,
+    body: DirectionsJob | EditJob | GenerateJob | InvertJob | ScoreJob,
     idempotency_key: None | str | Unset = UNSET,
 ) -> dict[str, Any]:
     headers: dict[str, Any] = {}
@@ -36,6 +37,8 @@ def _get_kwargs(
     elif isinstance(body, GenerateJob):
         _kwargs["json"] = body.to_dict()
     elif isinstance(body, ScoreJob):
+        _kwargs["json"] = body.to_dict()
+    elif isinstance(body, DirectionsJob):
         _kwargs["json"] = body.to_dict()
     else:
         _kwargs["json"] = body.to_dict()
@@ -84,7 +87,7 @@ def _build_response(
 def sync_detailed(
     *,
     client: AuthenticatedClient | Client,
-    body: DirectionsJob | EditJob | GenerateJob | ScoreJob,
+    body: DirectionsJob | EditJob | GenerateJob | InvertJob | ScoreJob,
     idempotency_key: None | str | Unset = UNSET,
 ) -> Response[ErrorAnswer | JobAnswer]:
     """Submit Job
@@ -94,7 +97,7 @@ def sync_detailed(
     Args:
         idempotency_key (None | str | Unset): a retry with the same key and body gets the first
             answer; with another body a refusal
-        body (DirectionsJob | EditJob | GenerateJob | ScoreJob):
+        body (DirectionsJob | EditJob | GenerateJob | InvertJob | ScoreJob):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -119,7 +122,7 @@ def sync_detailed(
 def sync(
     *,
     client: AuthenticatedClient | Client,
-    body: DirectionsJob | EditJob | GenerateJob | ScoreJob,
+    body: DirectionsJob | EditJob | GenerateJob | InvertJob | ScoreJob,
     idempotency_key: None | str | Unset = UNSET,
 ) -> ErrorAnswer | JobAnswer | None:
     """Submit Job
@@ -129,7 +132,7 @@ def sync(
     Args:
         idempotency_key (None | str | Unset): a retry with the same key and body gets the first
             answer; with another body a refusal
-        body (DirectionsJob | EditJob | GenerateJob | ScoreJob):
+        body (DirectionsJob | EditJob | GenerateJob | InvertJob | ScoreJob):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -149,7 +152,7 @@ def sync(
 async def asyncio_detailed(
     *,
     client: AuthenticatedClient | Client,
-    body: DirectionsJob | EditJob | GenerateJob | ScoreJob,
+    body: DirectionsJob | EditJob | GenerateJob | InvertJob | ScoreJob,
     idempotency_key: None | str | Unset = UNSET,
 ) -> Response[ErrorAnswer | JobAnswer]:
     """Submit Job
@@ -159,7 +162,7 @@ async def asyncio_detailed(
     Args:
         idempotency_key (None | str | Unset): a retry with the same key and body gets the first
             answer; with another body a refusal
-        body (DirectionsJob | EditJob | GenerateJob | ScoreJob):
+        body (DirectionsJob | EditJob | GenerateJob | InvertJob | ScoreJob):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -182,7 +185,7 @@ async def asyncio_detailed(
 async def asyncio(
     *,
     client: AuthenticatedClient | Client,
-    body: DirectionsJob | EditJob | GenerateJob | ScoreJob,
+    body: DirectionsJob | EditJob | GenerateJob | InvertJob | ScoreJob,
     idempotency_key: None | str | Unset = UNSET,
 ) -> ErrorAnswer | JobAnswer | None:
     """Submit Job
@@ -192,7 +195,7 @@ async def asyncio(
     Args:
         idempotency_key (None | str | Unset): a retry with the same key and body gets the first
             answer; with another body a refusal
-        body (DirectionsJob | EditJob | GenerateJob | ScoreJob):
+        body (DirectionsJob | EditJob | GenerateJob | InvertJob | ScoreJob):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.

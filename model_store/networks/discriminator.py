@@ -140,3 +140,13 @@ def append_stddev(x: Tensor, group: int) -> Tensor:  # [N, C, H, W] -> [N, C + 1
     spread = (centred.square().mean(dim=1) + _EPSILON).sqrt().mean(dim=(1, 2, 3))  # [N / size]
     channel = spread.to(x.dtype).repeat_interleave(size)[:, None, None, None]
     return torch.cat([x, channel.expand(-1, 1, height, width)], dim=1)
+
+
+def discriminator_sizes(tensors: Mapping[str, Tensor]) -> DiscriminatorSizes:
+    """Sizes of a discriminator's tensors; KeyError names a missing one."""
+    channels = {4: tensors["conv.weight"].shape[0]}
+    resolution = 8
+    while (name := f"blocks.b{resolution}.conv0.weight") in tensors:
+        channels[resolution] = tensors[name].shape[0]
+        resolution *= 2
+    return DiscriminatorSizes(channels)

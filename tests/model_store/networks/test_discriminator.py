@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from export.demo_model.discriminator import (
+from model_store.networks.discriminator import (
     Discriminator,
     DiscriminatorSizes,
     EqualisedConvolution,

@@ -1,0 +1,25 @@
+"""The two fields of an upload as one request model. Knows nothing about HTTP or images."""
+
+import base64
+import json
+
+from service.errors import ApiError
+from service.schema import EditBody
+from service.validation import parse
+
+
+def upload_body(request: str, image: bytes) -> EditBody:
+    """The edit that starts from an uploaded image; ApiError names the field that is wrong."""
+    try:
+        values = json.loads(request)
+    except (ValueError, RecursionError) as error:
+        raise ApiError("bad_request", f"the field is not JSON: {error}", "request") from error
+    if not isinstance(values, dict):
+        raise ApiError("bad_request", "the field is a JSON object", "request")
+    if "source" in values:
+        raise ApiError("bad_request", "the upload is the source; leave it out", "request.source")
+    source = {"image": base64.b64encode(image).decode()}
+    try:
+        return parse(EditBody, {**values, "source": source})
+    except ApiError as error:
+        raise error.within("request.") from error
