@@ -14,7 +14,6 @@ import numpy as np
 import onnx
 import torch
 from rich.progress import Progress
-from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional
 
@@ -100,12 +99,10 @@ def _loss(logits: Tensor, labels: Mapping[str, Tensor]) -> Tensor:
 
 
 def write_judge(network: JudgeNetwork, folder: Path) -> Path:
-    """`judge.safetensors` and `judge.onnx` in a folder; path of the latter."""
+    """`judge.onnx` in a folder; its path."""
     folder.mkdir(parents=True, exist_ok=True)
     onnx_file = folder / JUDGE_FILE.name
     onnx.save(to_onnx(network), onnx_file)
-    weights = {name: values.contiguous() for name, values in network.state_dict().items()}
-    save_file(weights, onnx_file.with_suffix(".safetensors"))
     return onnx_file
 
 
