@@ -72,12 +72,15 @@ def stored_methods(
     return found
 
 
-def card_settings(card: ModelCard) -> list[EditSettings]:
-    """The defaults of every attribute, by indices."""
+def card_settings(card: ModelCard, aims: bool = True) -> list[EditSettings]:
+    """The defaults of every attribute, by indices; without aims every step has the step size."""
     planned = [plan_edit(card, one.name, one.classes[-1]) for one in card.attributes]
     return [
         EditSettings(
-            edit.top_k, edit.layers, edit.step_size, edit.goal if math.isfinite(edit.goal) else None
+            edit.top_k,
+            edit.layers,
+            edit.step_size,
+            edit.goal if aims and math.isfinite(edit.goal) else None,
         )
         for edit in planned
     ]

@@ -6,17 +6,17 @@ Knows nothing about images. A variant is a method with a number, made when its e
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from editing import EditSettings, GradCtrlWalk, Method, StackedHeads
+from export.banks import Bank
 from export.labels import AttributeLabels
-from export.training import train_attribute
+from export.teaching import TeachOptions, teach_model
+from export.training import train_model
 from model_store import StoredModel, card_settings, stack_by_card
 
 TOP_K_SHARES = (0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5)  # of C; the paper's 50..250 are .1 to .5 of 512
 LABEL_COUNTS = (10, 30, 100, 500)  # per class
 
-Progress = Callable[[str, int], None]  # attribute, restart
+Progress = Callable[[str, int, int], None]  # what, done, of so many
 
 
 @dataclass(frozen=True)
@@ -37,11 +37,11 @@ def top_k_variants(
     model: StoredModel, heads: StackedHeads, shares: Sequence[float] = TOP_K_SHARES
 ) -> list[Variant]:
     """The walk with k channels protected for each of the other attributes (paper, Fig. 8c)."""
-    channels = model.card.latent_shape[1]
+    channels = model.card.head_channels
     counts = sorted({round(share * channels) for share in shares})
 
     def made(k: int) -> Callable[[], Method]:
-        settings = with_top_k(card_settings(model.card), k)
+        settings = with_top_k(card_settings(model.card, aims=False), k)
         return lambda: GradCtrlWalk(heads, settings)
 
     return [Variant("top-k", k, made(k)) for k in counts]
@@ -57,11 +57,11 @@ def with_top_k(settings: Sequence[EditSettings], top_k: int) -> list[EditSetting
 
 def label_variants(
     model: StoredModel,
-    latents: np.ndarray,  # [N, L, C], of the bank
+    bank: Bank,
     labels: Mapping[str, AttributeLabels],
     counts: Sequence[int] = LABEL_COUNTS,
     seed: int = 0,
-    progress: Progress = lambda attribute, restart: None,
+    progress: Progress = lambda what, done, total: None,
 ) -> list[Variant]:
     """The walk with heads of so many labels per class, settings as on the card.
 
@@ -70,8 +70,8 @@ def label_variants(
 
     def made(per_class: int) -> Callable[[], Method]:
         return lambda: GradCtrlWalk(
-            retrained_heads(model, latents, labels, per_class, seed, progress),
-            card_settings(model.card),
+            retrained_heads(model, bank, labels, per_class, seed, progress),
+            card_settings(model.card, aims=False),
         )
 
     return [Variant("labels", count, made(count)) for count in counts]
@@ -79,21 +79,18 @@ def label_variants(
 
 def retrained_heads(
     model: StoredModel,
-    latents: np.ndarray,
+    bank: Bank,
     labels: Mapping[str, AttributeLabels],
     per_class: int,
     seed: int,
     progress: Progress,
 ) -> StackedHeads:
-    """Heads of the model after training with another number of labels."""
-    heads = dict(model.heads())
-    for attribute in model.card.attributes:
-        if (own := labels.get(attribute.name)) is None:
-            continue
-
-        def report(restart: int, name: str = attribute.name) -> None:
-            progress(name, restart)
-
-        found = train_attribute(attribute.name, own, latents, per_class, seed=seed, progress=report)
-        heads[attribute.name] = found.head
+    """Heads of the model after training with another number of labels, in its own way."""
+    names = {attribute.name for attribute in model.card.attributes}
+    own = {name: one for name, one in labels.items() if name in names}
+    if model.card.heads_read == "all_layers":
+        trained = teach_model(model, bank, own, TeachOptions(per_class, seed=seed), progress)
+    else:
+        trained = train_model(model, bank, own, per_class, seed=seed, progress=progress)
+    heads = {**model.heads(), **{one.card.name: one.head for one in trained}}
     return stack_by_card(heads, model.card.attributes)

@@ -22,7 +22,7 @@ from export.evaluation.pool import Pool
 from export.evaluation.protocols import Protocol, Starts
 from export.evaluation.rendering import Renderer
 
-FORMAT = 1  # of cells; raise it when what a cell means changes
+FORMAT = 2  # of cells; raise it when what a cell means changes
 KEPT_IMAGES = 24  # of the last frames, for the sheets
 _KEY_DIGITS = 16
 

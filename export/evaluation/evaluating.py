@@ -10,7 +10,7 @@ from types import MappingProxyType
 import numpy as np
 import torch
 
-from editing import FitOptions, Method
+from editing import Method
 from export.banks import Bank, open_bank_of
 from export.errors import LabelError
 from export.evaluation.ablations import Variant, label_variants, top_k_variants
@@ -22,7 +22,7 @@ from export.evaluation.rendering import Renderer
 from export.evaluation.report import write_report
 from export.evaluation.running import Results, Run
 from export.labels import LABELS_FILE, read_labels
-from model_store import StoredModel, stored_methods
+from model_store import StoredModel, card_settings, stored_methods
 
 DEFAULT_JUDGES: Mapping[str, str] = MappingProxyType(
     {"avatars": "avatars-judge", "celeba": "face-api"}
@@ -89,8 +89,8 @@ def prepare(
     return Run(model, bench, options, output, facts, report)
 
 
-def _method(model: StoredModel, name: str) -> Method:
-    return stored_methods(model, (name,))[name]
+def _method(model: StoredModel, name: str, aims: bool) -> Method:
+    return stored_methods(model, (name,), card_settings(model.card, aims))[name]
 
 
 def _default_judge(model: StoredModel) -> Sequence[str]:
@@ -112,12 +112,9 @@ def _variants(
     if heads is None:
         return []
 
-    def training(attribute: str, restart: int) -> None:
-        report(f"training {attribute}", restart + 1, FitOptions.num_seeds)
-
     found = top_k_variants(model, heads, options.top_k_shares) if options.top_k_shares else []
     if options.label_counts:
         labels = read_labels(folder)
         counts = options.label_counts
-        found += label_variants(model, bank.latents, labels, counts, options.seed, training)
+        found += label_variants(model, bank, labels, counts, options.seed, report)
     return found

@@ -6,7 +6,7 @@ another model, judge, seed or number of samples makes other cells.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,8 @@ from model_store import StoredModel
 
 CELLS_FOLDER = "cells"
 
-MethodMaker = Callable[[], Method]  # UnsupportedMethodError: the model cannot edit so
+Maker = Callable[[], Method]  # UnsupportedMethodError: the model cannot edit so
+MethodMaker = Callable[[bool], Method]  # the same; whether walks may aim at a goal
 
 
 @dataclass
@@ -59,10 +60,11 @@ class Run:
     def methods(self, makers: Mapping[str, MethodMaker], results: Results) -> None:
         """All cells of the methods under all protocols."""
         for name, make in makers.items():
-            lazy = _Lazy(make)
-            for protocol in self.options.protocols:
+            lazies = {aims: _Lazy(partial(make, aims)) for aims in (True, False)}
+            for protocol in (PROTOCOLS[one] for one in self.options.protocols):
+                lazy = lazies[not protocol.every_frame]  # else it goes on until the image flips
                 for attribute in self.attributes:
-                    found = self._cell(name, lazy, PROTOCOLS[protocol], attribute, results)
+                    found = self._cell(name, lazy, protocol, attribute, results)
                     if found is not None:
                         results.cells.append(found)
 
@@ -147,7 +149,7 @@ class _NoStartsError(ExportError):
 class _Lazy:
     """A method that is made when its first edit is run: retraining takes minutes."""
 
-    def __init__(self, make: MethodMaker) -> None:
+    def __init__(self, make: Maker) -> None:
         self._make = make
 
     @cached_property
