@@ -1,0 +1,39 @@
+"""The `gradctrl` command: arguments to jobs, results to lines. No job is written here."""
+
+import os
+import sys
+
+import typer
+
+from editing import EditingError
+from export.commands.app import app
+from export.errors import ExportError
+from model_store import ModelStoreError
+
+# isort: off
+from export.commands import storing, making, sampling, learning, comparing  # the order of --help
+# isort: on
+
+__all__ = ["app", "comparing", "learning", "main", "making", "sampling", "storing"]
+
+
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+    add_help_option=False,
+)
+def serve(context: typer.Context) -> None:
+    """Serve models over REST and gRPC (see: gradctrl serve --help)."""
+    os.execv(sys.executable, [sys.executable, "-m", "service", *context.args])
+
+
+def main() -> None:
+    """Run the command; an expected error is one line on stderr and exit code 2."""
+    os.environ["BENTOML_DO_NOT_TRACK"] = "True"
+    try:
+        app(standalone_mode=True)
+    except (ExportError, ModelStoreError, EditingError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("stopped; run the same command again to resume", file=sys.stderr)
+        sys.exit(130)

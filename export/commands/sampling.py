@@ -1,0 +1,73 @@
+"""Commands that make and label sample banks."""
+
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+
+from export import labeling
+from export.banks import make_bank
+from export.commands.app import Name, Output, Truncation, app, console, progress_bar
+from export.errors import ExportError
+from model_store import (
+    find_model,
+)
+
+
+@app.command()
+def bank(
+    name: Name,
+    output: Output,
+    samples: Annotated[int, typer.Option(help="Number of samples.", min=1)] = 20_000,
+    first_seed: Annotated[int, typer.Option(help="Seed of sample 0.", min=0)] = 0,
+    truncation: Truncation = None,
+    class_label: Annotated[
+        int | None,
+        typer.Option(help="Class of every sample; default: drawn by each seed.", min=0),
+    ] = None,
+    mixing: Annotated[
+        bool, typer.Option("--mixing", help="Latents that differ by layer (StyleGAN).")
+    ] = False,
+) -> None:
+    """Make a sample bank: latents and images, memory-mapped; run again to resume."""
+    with progress_bar() as progress:
+        task = progress.add_task("sampling", total=samples)
+        info = make_bank(
+            find_model(name),
+            samples,
+            output,
+            first_seed,
+            truncation,
+            lambda done: progress.update(task, completed=done),
+            class_label,
+            mixing,
+        )
+    console.print(f"{info.done} samples in {output}")
+
+
+@app.command()
+def label(
+    folder: Annotated[Path, typer.Argument(help="Folder of a sample bank.")],
+    labeler: Annotated[
+        str | None, typer.Option("--with", help=f"One of: {', '.join(labeling.LABELERS)}.")
+    ] = None,
+    table: Annotated[
+        Path | None, typer.Option("--csv", help="Labels by people: sample,<attribute>,...")
+    ] = None,
+) -> None:
+    """Score the images of a bank by a classifier, or take labels from a CSV file."""
+    if (labeler is None) == (table is None):
+        raise ExportError("give exactly one of --with and --csv")
+    with progress_bar() as progress:
+        task = progress.add_task("labelling", total=None)
+        found = labeling.label_bank(
+            folder,
+            labeler,
+            table,
+            lambda done, total: progress.update(task, completed=done, total=total),
+        )
+    for name, one in found.items():
+        counts = np.bincount(one.labels()[one.labels() >= 0], minlength=len(one.classes))
+        described = ", ".join(f"{c} {n}" for c, n in zip(one.classes, counts, strict=True))
+        console.print(f"{name}: {described}")
