@@ -13,7 +13,7 @@ from PIL import Image
 from export.importing import import_checkpoint, import_classifiers
 from export.sampling import sample_latents
 from model_store import StoredModel, class_labels, find_model, save_model
-from tests.doubles import make_card, make_generator
+from tests.doubles import make_card, make_generator, make_style_card, make_style_generator
 from tests.model_store.readers.parity import FIXTURES
 
 GRADCTRL = str(Path(sys.executable).with_name("gradctrl"))
@@ -44,6 +44,8 @@ def size_of(path: Path) -> tuple[int, int]:
         "label",
         "train",
         "train-encoder",
+        "tune",
+        "directions",
         "invert",
         "evaluate",
         "serve",
@@ -104,6 +106,32 @@ def test_bank_label_train_make_a_servable_model(tmp_path: Path) -> None:
     assert "stored gradctrl-afternoon:" in printed
     assert "afternoon" in run("models")
     run("edit", "afternoon", "--attribute", "level", "--target", "high", "-o", f"{bank}/s.png")
+
+
+def test_few_labels_spread_to_all_layers_and_tuned_defaults(
+    bentoml_home: Path, tmp_path: Path
+) -> None:
+    card = make_style_card("spread").model_copy(update={"attributes": ()})
+    save_model(make_style_generator(card), card, {})
+    bank = str(tmp_path / "bank")
+    run("bank", "spread", "--samples", "400", "--mixing", "-o", bank)
+    images = np.load(tmp_path / "bank" / "images.npy")
+    corner = images[:, :8, :8].astype(float).mean(axis=(1, 2, 3))
+    names = np.where(corner > np.median(corner), "bright", "dark")
+    table = tmp_path / "labels.csv"
+    table.write_text("sample,corner\n" + "\n".join(f"{n},{c}" for n, c in enumerate(names)))
+    run("label", bank, "--csv", str(table))
+    printed = run("train", "spread", "--bank", bank, "--spread", "--rounds", "0")
+    assert "corner: validation accuracy" in printed
+    assert "taught by images read with" in printed
+    assert find_model("spread").card.heads_read == "all_layers"
+    printed = run("tune", "spread", "--bank", bank, "--samples", "4")
+    assert "corner: success" in printed
+    assert find_model("spread").card.attributes[0].defaults.goal is not None
+    again = run("tune", "spread", "--bank", bank, "--samples", "4")
+    assert "corner: success" in again
+    chosen = [line for line in printed.splitlines() if line.startswith("corner:")]
+    assert chosen == [line for line in again.splitlines() if line.startswith("corner:")]
 
 
 @pytest.mark.parametrize(
