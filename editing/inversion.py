@@ -27,7 +27,7 @@ _BETAS, _EPSILON = (0.9, 0.99), 1e-8
 class InversionOptions:
     """How to search; distances are in standard deviations of the generator's latents."""
 
-    steps: int = 80
+    steps: int = 60
     learning_rate: float = 0.08
     ramp_up: float = 0.05  # share of steps
     ramp_down: float = 0.3

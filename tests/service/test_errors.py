@@ -62,7 +62,14 @@ CASES: list[tuple[str, dict[str, Any], int, str, str, Any]] = [
         ["seed", "latent", "image"],
     ),
     ("/v1/edit", body({}), 400, "bad_request", "source", ["seed", "latent", "image"]),
-    ("/v1/edit", body({"image": "AAAA"}), 400, "bad_request", "source.image", ["seed", "latent"]),
+    (
+        "/v1/edit",
+        body({"image": "AAAA"}),
+        400,
+        "bad_image",
+        "source.image",
+        ["PNG", "JPEG", "WEBP"],
+    ),
     ("/v1/edit", body({"seed": -1}), 400, "bad_request", "source.seed", ["ge 0"]),
     (
         "/v1/edit",

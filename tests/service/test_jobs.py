@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from model_store import StoredModel
+from service.job_schema import JOB_KINDS
 from tests.servers import running_server
 from tests.service.test_streaming import LONG, expect_stopped, metric
 
@@ -67,7 +68,7 @@ def test_a_job_has_the_result_of_its_endpoint(service_url: str, kind: str) -> No
 @pytest.mark.parametrize(
     ("job", "field", "allowed"),
     [
-        ({"kind": "dance", "request": EDIT}, "kind", list(REQUESTS)),
+        ({"kind": "dance", "request": EDIT}, "kind", list(JOB_KINDS)),
         ({"request": EDIT}, "kind", None),
         (
             {"kind": "edit", "request": {**EDIT, "edits": []}},
