@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.progress import track
 from torch import Tensor
 
-from editing import apply_deltas, edited_point, walk
+from editing import walk_latents
 from export.demo_model.dataset import HELD_OUT, open_split
 from export.inverting import LocalInversion, invert_square
 from export.labelers.avatars_judge import judge_labels
@@ -159,10 +159,7 @@ def _walked(
     card = model.generator.card
     edits = [plan_edit(card, attribute.name, attribute.classes[target]) for target in targets]
     plan, ranges = walk_plan(edits, latents.device)
-    start = edited_point(latents, ranges)
-    path = walk(model.heads, start, plan)
-    last = path.points[torch.arange(len(edits)), path.steps_taken]
-    return apply_deltas(latents, (last - start)[:, None], ranges)[:, 0]
+    return walk_latents(model.heads, latents, plan, ranges).latents[:, -1]
 
 
 @torch.inference_mode()
