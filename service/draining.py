@@ -21,6 +21,7 @@ from service.runner_sockets import RunnerSockets
 logger = logging.getLogger("gradctrl.service")
 
 POLL_S = 0.05
+LAST_CALLS_S = 0.3  # for connections that were just accepted to be read, and refused in words
 QUIET_S = 2.0  # a runner waits so long for a hold; alone, it goes after so long without a call
 
 
@@ -123,6 +124,7 @@ def on_sigterm(drain: Callable[[], Awaitable[None]]) -> None:
             await drain()
         finally:
             _stop_listening(previous)
+            await asyncio.sleep(LAST_CALLS_S)
             _call(previous, signal.SIGTERM)
 
     def begin() -> None:

@@ -46,7 +46,7 @@ from service.wire import edit_pb2_grpc as wire_grpc
 SERVICE = wire.DESCRIPTOR.services_by_name["EditService"].full_name
 IDEMPOTENCY_KEY = "idempotency-key"
 STREAMS_PER_CONNECTION = 128  # further calls of one client wait on its side
-SETTLE_S = 0.1  # between the steps of a stop
+SETTLE_S = 0.3  # between the steps of a stop
 KEEPALIVE_MS = 30_000  # a client that vanished is noticed, and its work stops
 
 StopRpc = Callable[[float], Awaitable[None]]
