@@ -1,16 +1,15 @@
 // Which other attributes an edit must leave alone, and how many channels that takes away.
 
+import { firstMask, headChannels } from "./channels.js";
 import { element, spoken } from "./elements.js";
 import { slider } from "./slider.js";
 
-const FIRST_SHARE = 0.05; // of the channels, where the card names no number
-
 /** {element, show({exclude})} over all attributes but the edited one. */
 export function createExclusions(card, attribute, set) {
-  const channels = card.w_dim ?? card.z_dim;
+  const channels = headChannels(card);
   const rows = card.attributes
     .filter((one) => one.name !== attribute.name)
-    .map((one) => createRow(one.name, channels, firstTopK(attribute, one.name, channels), tell));
+    .map((one) => createRow(one.name, channels, firstTopK(card, attribute, one.name), tell));
 
   function tell() {
     set({ exclude: rows.map((row) => row.value()).filter(Boolean) });
@@ -26,9 +25,9 @@ export function createExclusions(card, attribute, set) {
   };
 }
 
-function firstTopK(attribute, name, channels) {
+function firstTopK(card, attribute, name) {
   const known = attribute.defaults.exclude.find((one) => one.attribute === name);
-  return known?.top_k ?? Math.max(1, Math.round(channels * FIRST_SHARE));
+  return known?.top_k ?? firstMask(card);
 }
 
 function createRow(name, channels, first, tell) {

@@ -1,5 +1,6 @@
 // What an edit did and what a model is, in words. Knows no page.
 
+import { headChannels } from "./channels.js";
 import { percent, spoken } from "./elements.js";
 
 /** The answer's report of one edit as a sentence or two. */
@@ -12,7 +13,7 @@ export function reportText(edit, card) {
 function maskText(edit, card) {
   const masked = edit.masked.filter((one) => one.top_k > 0);
   if (masked.length === 0) return "Nothing masked.";
-  const channels = card.w_dim ?? card.z_dim;
+  const channels = headChannels(card);
   const names = masked.map((one) => spoken(one.attribute)).join(", ");
   const kept = `${percent(edit.kept_norm)} of the direction kept`;
   return `Masked ${edit.masked_channels} of ${channels} channels for ${names}; ${kept}.`;
