@@ -84,7 +84,8 @@ def test_a_key_is_asked_for_only_when_the_server_does(visit: Visit) -> None:
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text("asks for a key")
     dialog.get_by_label("API key").fill("secret")
-    page.keyboard.press("Enter")
+    with page.expect_response(lambda answer: "/v1/" in answer.url and answer.ok):
+        page.keyboard.press("Enter")
     visit.settle()
     expect(dialog).to_be_hidden()
     assert keys[0] is None

@@ -102,12 +102,14 @@ def test_a_photo_is_edited_like_a_seed(visit: Visit) -> None:
     photo = frames_of(visit.url, source={"seed": 4}, edits=[{**SMILE, "steps": 0}])[0]
     visit.open("#edit=age/old")
     visit.slow_down(latency_ms=2000)  # so that the second wish comes during the search
+    before = visit.streams()
     ended: list[str] = []
     visit.page.on("requestfailed", lambda request: ended.append(request.url))
     upload(visit, "own.png", photo)
     expect(visit.page.locator("#status")).to_contain_text("Looking for the photo")
     visit.choose("smile", "smiling")  # does not start the search again
-    assert ended == [f"{visit.url}{STREAM}"]
+    assert visit.streams() - before == 2
+    assert set(ended) == {f"{visit.url}{STREAM}"}  # the first; the end of the other may be, too
     expect(visit.page.locator("#status")).to_contain_text("photo matched at")
     image = base64.b64encode(photo).decode()
     edits = [{"attribute": "age", "target": "old"}, SMILE]
