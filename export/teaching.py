@@ -29,6 +29,7 @@ from export.banks import Bank
 from export.errors import LabelError
 from export.labels import AttributeLabels
 from export.reading import ImageReader, fit_reader, small_images
+from export.rendering import Renderer
 from export.sampling import drawn_labels, sample_latents
 from export.training import (
     MAX_VALIDATION,
@@ -37,7 +38,7 @@ from export.training import (
     attribute_card,
     choose_samples,
 )
-from model_store import Generator, StoredModel, style_map, styled, to_pixels
+from model_store import Generator, StoredModel, style_map, styled
 
 Progress = Callable[[str, int, int], None]  # what, done, of so many
 
@@ -46,7 +47,6 @@ _WALK_STEPS = 8
 _WALK_STEP_SIZE = 0.5  # a step is at most six times as long
 _WALK_GOALS = (0.0, 8.0)  # log-odds, drawn
 _COPIES = 2  # of what was walked to, against one of the bank
-_BATCH = 64  # images rendered at once
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def fit_readers(
     labels: Mapping[str, AttributeLabels],
     chosen: Mapping[str, np.ndarray],
     seed: int,
-    progress: Progress,
+    progress: Progress = lambda what, done, total: None,
 ) -> dict[str, ImageReader]:
     """A reader per attribute, which learned from the chosen images alone."""
     readers = {}
@@ -210,9 +210,7 @@ def _random_plan(heads: StackedHeads, starts: Tensor, rng: np.random.Generator) 
 
 
 def _read(generator: Generator, latents: Tensor, readers: Sequence[ImageReader]) -> _Lesson:
-    with torch.inference_mode():
-        images = [to_pixels(generator.synthesis(part)) for part in latents.split(_BATCH)]
-    small = small_images(np.concatenate(images))
+    small = small_images(Renderer(generator).images(latents))
     targets = [torch.from_numpy(reader.probabilities(small)) for reader in readers]
     return _Lesson(latents.flatten(1), targets)
 

@@ -9,26 +9,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from editing import StackedHeads, walk_latents
 from export.banks import Bank
+from export.errors import LabelError
 from export.evaluation import make_judge
 from export.labels import read_labels
-from export.looking import Look, judge_look, reader_look
-from export.sampling import drawn_labels, sample_latents
+from export.onlookers import Onlooker, image_onlooker, reader_onlooker
+from export.outcomes import Outcome, Samples, draw_samples, edit_samples
+from export.reading import small_images
 from export.strips import LocalModel, load_local
-from export.teaching import TeachOptions
-from model_store import (
-    AttributeCard,
-    EditDefaults,
-    Exclusion,
-    ModelCard,
-    StoredModel,
-    plan_edit,
-    walk_plan,
-)
+from export.teaching import TeachOptions, choose_labelled, fit_readers
+from model_store import AttributeCard, EditDefaults, Exclusion, ModelCard, StoredModel
 
 VALIDATION_SEEDS = 1_000_000  # first seed; banks start at 0, test pools at 2,000,000
 
@@ -41,42 +32,6 @@ _LENGTHS = (1.5, 2.5, 3.5, 5.0, 7.0, 10.0)  # L2 of the whole walk, of other hea
 _MASKED_SHARES = (0.1, 0.2, 0.5)  # of the channels: the paper's 50, 100 and 250 of 512
 _LAYER_SHARES = ((0, 1), (0, 0.4), (0, 0.6), (0.2, 0.6), (0.2, 0.8), (0.4, 0.8), (0.4, 1), (0.6, 1))
 _HARMED = 0.02  # share of edits after which an attribute counts as one to protect
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of edits of one attribute."""
-
-    start: np.ndarray  # [N], int64, class before
-    target: np.ndarray  # [N], int64
-    reached: np.ndarray  # [N], bool, the image shows the target
-    changed: np.ndarray  # [N, A], bool, attributes that show another class; not the edited one
-
-    @property
-    def accurate(self) -> np.ndarray:
-        """Edits [N] that changed the target and nothing else."""
-        return self.reached & ~self.changed.any(axis=1)
-
-    @property
-    def accuracy(self) -> float:
-        """Share of edits that changed the target and nothing else."""
-        return float(self.accurate.mean())
-
-    @property
-    def worth(self) -> float:
-        """What defaults are chosen by: accuracy counts twice, reaching the target at all once.
-
-        By accuracy alone short walks win where few edits can be clean, and reach nothing.
-        """
-        return float(self.reached.mean() + 2 * self.accurate.mean()) / 3
-
-
-@dataclass(frozen=True)
-class Samples:
-    """Unedited samples and what their images show."""
-
-    latents: Tensor  # [N, L, C]
-    labels: np.ndarray  # [N, A], int64
 
 
 @dataclass(frozen=True)
@@ -117,39 +72,6 @@ class _Choice:
     protected: frozenset[str]
 
 
-def draw_samples(model: LocalModel, look: Look, first_seed: int, count: int) -> Samples:
-    """Samples of consecutive seeds at the default psi."""
-    card, seeds = model.generator.card, range(first_seed, first_seed + count)
-    latents = sample_latents(model.generator, seeds, card.truncation, drawn_labels(card, seeds))
-    return Samples(latents, look(latents))
-
-
-def edit_samples(
-    model: LocalModel,
-    look: Look,
-    samples: Samples,
-    attribute: AttributeCard,
-    defaults: EditDefaults,
-    seed: int = 0,
-) -> Outcome:
-    """Every sample to another class than it shows, drawn uniformly."""
-    card = model.generator.card
-    index = [one.name for one in card.attributes].index(attribute.name)
-    before = samples.labels[:, index]
-    target = draw_targets(before, len(attribute.classes), seed)
-    moved = _moved(model.heads, card, samples.latents, attribute, target, defaults)
-    after = look(moved)
-    changed = after != samples.labels
-    changed[:, index] = False
-    return Outcome(before, target, after[:, index] == target, changed)
-
-
-def draw_targets(before: np.ndarray, num_classes: int, seed: int) -> np.ndarray:
-    """For each class [N] another one, uniformly."""
-    shift = np.random.default_rng(seed).integers(1, num_classes, len(before))
-    return (before + shift) % num_classes
-
-
 def tune_model(
     model: StoredModel,
     bank: Bank,
@@ -159,36 +81,43 @@ def tune_model(
 ) -> list[Tuned]:
     """New defaults for the attributes of the options; the same options give the same ones."""
     local = load_local(model)
-    look = _look_of(local, bank, folder, options)
+    onlooker = _onlooker(local, bank, folder, options)
+    names = options.attributes or onlooker.attributes
+    if unseen := [name for name in names if name not in onlooker.attributes]:
+        known = ", ".join(onlooker.attributes)
+        raise LabelError(f"{unseen[0]}: nobody can see it; known are {known}")
     first = VALIDATION_SEEDS + options.seed * options.samples
-    samples = draw_samples(local, look, first, options.samples)
-    wanted = [
-        one
-        for one in model.card.attributes
-        if one.name in options.attributes or not options.attributes
-    ]
-    tuned = []
-    for done, attribute in enumerate(wanted):
-        progress(f"tuning {attribute.name}", done, len(wanted))
-        tuned.append(tune_attribute(local, look, samples, attribute))
+    samples = draw_samples(local, onlooker, first, options.samples)
+    tuned: list[Tuned] = []
+    for attribute in model.card.attributes:
+        if attribute.name in names:
+            progress(f"tuning {attribute.name}", len(tuned), len(names))
+            tuned.append(tune_attribute(local, onlooker, samples, attribute))
     return tuned
 
 
-def _look_of(local: LocalModel, bank: Bank, folder: Path, options: TuneOptions) -> Look:
-    card = local.generator.card
+def _onlooker(local: LocalModel, bank: Bank, folder: Path, options: TuneOptions) -> Onlooker:
+    """The named labelers, or image readers that learn from the bank as the heads did."""
+    generator, card = local.generator, local.generator.card
     if options.labelers:
         probe = np.asarray(bank.images[:1])
-        return judge_look(
-            local.generator, make_judge(options.labelers, card.attributes, folder, probe)
+        return image_onlooker(
+            generator, make_judge(options.labelers, card.attributes, folder, probe)
         )
-    per_class = min(one.training_samples_per_class or 30 for one in card.attributes)
     labels = read_labels(folder)
-    known = {one.name: labels[one.name] for one in card.attributes if one.name in labels}
-    return reader_look(local.generator, bank, known, TeachOptions(per_class, seed=options.seed))
+    known = {
+        one.name: labels[one.name]
+        for one in card.attributes
+        if one.name in labels and labels[one.name].classes == one.classes
+    }
+    per_class = min((one.training_samples_per_class or 30 for one in card.attributes), default=30)
+    chosen = choose_labelled(known, TeachOptions(per_class, seed=options.seed))
+    readers = fit_readers(small_images(bank.images), known, chosen, options.seed)
+    return reader_onlooker(generator, readers)
 
 
 def tune_attribute(
-    model: LocalModel, look: Look, samples: Samples, attribute: AttributeCard
+    model: LocalModel, onlooker: Onlooker, samples: Samples, attribute: AttributeCard
 ) -> Tuned:
     """The defaults of most worth; the first of equals, so the simplest."""
     card = model.generator.card
@@ -197,7 +126,7 @@ def tune_attribute(
     def outcome(choice: _Choice) -> Outcome:
         if choice not in known:
             settings = _as_defaults(choice, card)
-            known[choice] = edit_samples(model, look, samples, attribute, settings)
+            known[choice] = edit_samples(model, onlooker, samples, attribute, settings)
         return known[choice]
 
     chosen = _first_choice(card, attribute)
@@ -206,24 +135,6 @@ def tune_attribute(
         chosen = max(candidates, key=lambda choice: outcome(choice).worth)
     tuned = attribute.model_copy(update={"defaults": _as_defaults(chosen, card)})
     return Tuned(tuned, outcome(chosen))
-
-
-def _moved(
-    heads: StackedHeads,
-    card: ModelCard,
-    latents: Tensor,
-    attribute: AttributeCard,
-    target: np.ndarray,
-    defaults: EditDefaults,
-) -> Tensor:
-    """Where the edits ended [N, L, C]; a refused one stays."""
-    tried = attribute.model_copy(update={"defaults": defaults})
-    others = tuple(tried if one.name == tried.name else one for one in card.attributes)
-    planned = card.model_copy(update={"attributes": others})
-    edits = [plan_edit(planned, tried.name, tried.classes[t]) for t in target]
-    plan, ranges = walk_plan(edits, latents.device)
-    with torch.inference_mode():
-        return walk_latents(heads, latents, plan, ranges).latents[:, -1]
 
 
 def _as_defaults(choice: _Choice, card: ModelCard) -> EditDefaults:
@@ -272,9 +183,9 @@ def _masks(choice: _Choice, card: ModelCard, outcome: Outcome) -> Iterator[_Choi
 
 
 def _exclusions(choice: _Choice, card: ModelCard, outcome: Outcome) -> Iterator[_Choice]:
-    """All, only those that edits still harm, or none."""
+    """All, only those that edits still harm (or that nobody can see), or none."""
     yield choice
     harmed = outcome.changed.mean(axis=0) > _HARMED
-    names = [one.name for one, hurt in zip(card.attributes, harmed, strict=True) if hurt]
-    yield replace(choice, protected=choice.protected.intersection(names))
+    safe = {name for name, hurt in zip(outcome.attributes, harmed, strict=True) if not hurt}
+    yield replace(choice, protected=choice.protected - safe)
     yield replace(choice, protected=frozenset())

@@ -6,16 +6,14 @@ the class with every other label unchanged; among equals, the one that moves the
 what it moves of the others. Knows nothing about where candidates come from.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from editing import EditingError, changes, expect_shape, spread
-
-# Log-odds [N, A, K] of the images of latents [N, L, C] with style offsets [N, S] or None.
-Margins = Callable[[Tensor, Tensor | None], Tensor]
+from export.onlookers import Margins
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,13 @@ import torch
 
 from editing.baselines import conditional_normals
 from export.banks import Bank
-from export.baselines.choosing import Candidate, Chosen, Validation
+from export.baselines.choosing import Candidate, Chosen, Validation, make_validation
 from export.baselines.ganspace import bank_components, choose_components
 from export.baselines.interfacegan import fit_normals
-from export.baselines.onlookers import Onlooker
 from export.baselines.stylespace import channel_candidates, choose_channels, style_population
 from export.errors import LabelError
 from export.labels import AttributeLabels
+from export.onlookers import Onlooker
 from export.training import choose_samples
 from model_store import (
     BASELINES,
@@ -73,7 +73,8 @@ class _Job:
         rng = np.random.default_rng([self.options.seed, *b"validation"])
         known = [self.labels[one.name].labels() for one in self.attributes]
         chosen = balanced_samples(rng.permutation(rest), known, self.options.validation_samples)
-        return self.onlooker.look_at(self.bank.latents[np.sort(chosen)])
+        latents = torch.from_numpy(self.bank.latents[np.sort(chosen)])
+        return make_validation(latents, self.onlooker.margins)
 
 
 def fit_directions(

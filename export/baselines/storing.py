@@ -8,10 +8,10 @@ import numpy as np
 
 from export.banks import open_bank_of
 from export.baselines.fitting import DirectionOptions, applicable_methods, fit_directions
-from export.baselines.onlookers import head_onlooker, image_onlooker
 from export.errors import ExportError
 from export.evaluation.judging import make_judge
 from export.labels import read_labels
+from export.onlookers import head_onlooker, image_onlooker
 from model_store import BASELINES, Directions, StoredModel, save_directions
 
 _PROBE = 2  # images that labelers are asked once, to learn which attributes they know

@@ -14,9 +14,9 @@ from rich.progress import track
 from export.demo_model.avatar_networks import NAME
 from export.evaluation import Judge
 from export.labelers.avatars_judge import judge_labels
-from export.looking import judge_look
+from export.onlookers import image_onlooker
+from export.outcomes import Outcome, draw_samples, edit_samples
 from export.strips import load_local
-from export.tuning import Outcome, draw_samples, edit_samples
 from model_store import find_model
 
 TEST_SEEDS = 2_000_000  # first seed
@@ -27,10 +27,10 @@ def measure(count: int) -> dict[str, Outcome]:
     stored = find_model(NAME)
     model = load_local(stored)
     judge = Judge(NAME, stored.card.attributes, (judge_labels,))
-    look = judge_look(model.generator, judge)
-    samples = draw_samples(model, look, TEST_SEEDS, count)
+    onlooker = image_onlooker(model.generator, judge)
+    samples = draw_samples(model, onlooker, TEST_SEEDS, count)
     return {
-        attribute.name: edit_samples(model, look, samples, attribute, attribute.defaults)
+        attribute.name: edit_samples(model, onlooker, samples, attribute, attribute.defaults)
         for attribute in track(stored.card.attributes, "measuring")
     }
 

@@ -20,7 +20,7 @@ from editing import Path
 from export.evaluation.judging import Judge
 from export.evaluation.pool import Pool
 from export.evaluation.protocols import Protocol, Starts
-from export.evaluation.rendering import Renderer
+from export.rendering import Renderer
 
 FORMAT = 2  # of cells; raise it when what a cell means changes
 KEPT_IMAGES = 24  # of the last frames, for the sheets

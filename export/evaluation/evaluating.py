@@ -18,10 +18,10 @@ from export.evaluation.cells import Bench, Embed
 from export.evaluation.judging import Judge, Labeler, make_judge
 from export.evaluation.options import EvaluationOptions
 from export.evaluation.pool import POOL_FIRST_SEED, Report, judge_pool, make_samples
-from export.evaluation.rendering import Renderer
 from export.evaluation.report import write_report
 from export.evaluation.running import Results, Run
 from export.labels import LABELS_FILE, read_labels
+from export.rendering import Renderer
 from model_store import StoredModel, card_settings, stored_methods
 
 DEFAULT_JUDGES: Mapping[str, str] = MappingProxyType(

@@ -1,76 +1,63 @@
-"""export/tuning.py: targets, outcomes and the choice of defaults, on the shipped avatars."""
+"""export/tuning.py: the choice of defaults, on the shipped avatars."""
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 
+from export.banks import make_bank, open_bank
 from export.demo_model.avatar_networks import NAME
+from export.errors import LabelError
 from export.evaluation import Judge
 from export.fetching import fetch_model
 from export.labelers.avatars_judge import judge_labels
-from export.looking import Look, judge_look
+from export.labels import save_labels
+from export.onlookers import Onlooker, image_onlooker
+from export.outcomes import draw_samples, edit_samples
 from export.strips import LocalModel, load_local
-from export.tuning import (
-    VALIDATION_SEEDS,
-    Outcome,
-    draw_samples,
-    draw_targets,
-    edit_samples,
-    tune_attribute,
-)
+from export.tuning import VALIDATION_SEEDS, TuneOptions, tune_attribute, tune_model
+from model_store import StoredModel
+
+SEEN = ("eyeglasses", "smile")
 
 
 @pytest.fixture(scope="module")
-def model(bentoml_home: Path) -> LocalModel:
-    """The shipped avatars with their heads."""
-    return load_local(fetch_model(NAME))
+def stored(bentoml_home: Path) -> StoredModel:
+    """The shipped avatars."""
+    return fetch_model(NAME)
 
 
 @pytest.fixture(scope="module")
-def look(model: LocalModel) -> Look:
-    """What the judge of avatars reads."""
-    generator = model.generator
-    return judge_look(generator, Judge(NAME, generator.card.attributes, (judge_labels,)))
+def model(stored: StoredModel) -> LocalModel:
+    """Their generator and heads."""
+    return load_local(stored)
 
 
-@pytest.mark.parametrize("num_classes", [2, 6])
-def test_targets_are_every_other_class(num_classes: int) -> None:
-    before = np.repeat(np.arange(num_classes), 200)
-    target = draw_targets(before, num_classes, seed=0)
-    assert (target != before).all()
-    for k in range(num_classes):
-        assert set(target[before == k]) == set(range(num_classes)) - {k}
-
-
-def test_accuracy_counts_edits_that_changed_nothing_else() -> None:
-    outcome = Outcome(
-        start=np.zeros(4),
-        target=np.ones(4),
-        reached=np.array([True, True, False, False]),
-        changed=np.array([[False], [True], [False], [True]]),
-    )
-    assert outcome.accuracy == 0.25
-    assert outcome.worth == pytest.approx((0.5 + 2 * 0.25) / 3)
-
-
-def test_no_step_reaches_nothing_and_changes_nothing(model: LocalModel, look: Look) -> None:
-    samples = draw_samples(model, look, 0, 8)
-    attribute = model.generator.card.attributes[0]
-    nothing = attribute.defaults.model_copy(update={"steps": 0})
-    outcome = edit_samples(model, look, samples, attribute, nothing)
-    assert not outcome.reached.any()
-    assert not outcome.changed.any()
+@pytest.fixture(scope="module")
+def onlooker(model: LocalModel) -> Onlooker:
+    """Somebody who can see two attributes alone."""
+    known = tuple(one for one in model.generator.card.attributes if one.name in SEEN)
+    return image_onlooker(model.generator, Judge(NAME, known, (judge_labels,)))
 
 
 def test_chosen_defaults_are_no_worse_than_others_and_the_same_again(
-    model: LocalModel, look: Look
+    model: LocalModel, onlooker: Onlooker
 ) -> None:
-    samples = draw_samples(model, look, VALIDATION_SEEDS, 12)
-    attribute = model.generator.card.attributes[2]
-    tuned = tune_attribute(model, look, samples, attribute)
+    samples = draw_samples(model, onlooker, VALIDATION_SEEDS, 12)
+    attribute = next(one for one in model.generator.card.attributes if one.name == "eyeglasses")
+    tuned = tune_attribute(model, onlooker, samples, attribute)
     chosen = tuned.attribute.defaults
-    assert edit_samples(model, look, samples, attribute, chosen).worth == tuned.outcome.worth
+    assert edit_samples(model, onlooker, samples, attribute, chosen).worth == tuned.outcome.worth
     weak = chosen.model_copy(update={"goal": 0.8, "layers": (8, 10)})
-    assert tuned.outcome.worth >= edit_samples(model, look, samples, attribute, weak).worth
-    assert tune_attribute(model, look, samples, attribute).attribute == tuned.attribute
+    assert tuned.outcome.worth >= edit_samples(model, onlooker, samples, attribute, weak).worth
+    assert tune_attribute(model, onlooker, samples, attribute).attribute == tuned.attribute
+
+
+def test_what_nobody_can_see_keeps_its_defaults(stored: StoredModel, tmp_path: Path) -> None:
+    make_bank(stored, 300, tmp_path, truncation=1.0)
+    bank = open_bank(tmp_path, NAME)
+    labels = judge_labels(bank.images)
+    save_labels(tmp_path, {name: labels[name] for name in SEEN})
+    tuned = tune_model(stored, bank, tmp_path, TuneOptions(samples=4))
+    assert [one.attribute.name for one in tuned] == list(SEEN)
+    with pytest.raises(LabelError, match="background: nobody can see it; known are eyeglasses"):
+        tune_model(stored, bank, tmp_path, TuneOptions(samples=4, attributes=("background",)))

@@ -8,14 +8,13 @@ from editing import UnsupportedMethodError, class_logits, stack_heads
 from export.banks import Bank, BankInfo
 from export.baselines import (
     DirectionOptions,
-    Onlooker,
     applicable_methods,
     fit_directions,
-    head_onlooker,
 )
 from export.baselines.fitting import balanced_samples
 from export.errors import LabelError
 from export.labels import AttributeLabels, binary_scores
+from export.onlookers import Onlooker, head_onlooker
 from model_store import BASELINES, Generator
 from tests.doubles import (
     NUM_WS,

@@ -4,7 +4,6 @@ import numpy as np
 import torch
 
 from export.baselines.choosing import make_validation
-from export.baselines.onlookers import Onlooker
 from export.baselines.stylespace import (
     GROUPS,
     SINGLES,
@@ -58,9 +57,7 @@ def test_the_channel_that_works_is_chosen_even_if_it_ranks_lower() -> None:
         value = latents[:, 0, 0] + moved / working.square().sum()
         return torch.stack([-value, value], dim=1)[:, None]
 
-    onlooker = Onlooker(("smile",), margins, sees_images=True)
-    validation = onlooker.look_at(LATENTS[:30])
-    assert torch.equal(validation.before, make_validation(validation.latents, margins).before)
+    validation = make_validation(torch.from_numpy(np.array(LATENTS[:30])), margins)
     chosen = choose_channels(validation, {(0, 1): candidates[:SINGLES]})[0, 1]
     assert torch.equal(chosen.candidate.vector, working)
     assert chosen.accuracy == 1.0

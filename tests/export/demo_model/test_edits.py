@@ -6,7 +6,7 @@ import pytest
 from export.demo_model import edits
 from export.demo_model.avatar_networks import NAME
 from export.fetching import fetch_model
-from export.tuning import Outcome
+from export.outcomes import Outcome
 
 
 def test_tables_count_pairs() -> None:
@@ -15,6 +15,7 @@ def test_tables_count_pairs() -> None:
         target=np.array([1, 1, 0]),
         reached=np.array([True, True, False]),
         changed=np.array([[False, False], [False, True], [False, False]]),
+        attributes=("hair", "smile"),
     )
     assert "| 3 | 0.67 | 0.33 |" in edits.as_table({"hair": outcome})
     assert "1.00 / 0.50 (2)" in edits.pair_table(outcome, ("black", "brown"))

@@ -13,7 +13,7 @@ from export.banks import Bank, BankInfo
 from export.evaluation.cells import Bench, Cell, cell_file, read_cell, run_cell, save_cell
 from export.evaluation.pool import Pool
 from export.evaluation.protocols import PROTOCOLS, Starts
-from export.evaluation.rendering import Renderer
+from export.rendering import Renderer
 from export.sampling import sample_latents
 from model_store import style_vectors
 from tests.doubles import make_style_card, make_style_generator

@@ -1,4 +1,4 @@
-"""Images of points on a path, batch by batch. Knows nothing about methods or judges."""
+"""Images of many latents, batch by batch. Knows nothing about methods or judges."""
 
 from dataclasses import dataclass
 
@@ -17,7 +17,8 @@ class Renderer:
 
     generator: Generator
 
-    def images(self, latents: Tensor, styles: Tensor | None) -> np.ndarray:
+    @torch.inference_mode()
+    def images(self, latents: Tensor, styles: Tensor | None = None) -> np.ndarray:
         """Images uint8 [N, H, W, 3] of latents [N, L, C] and offsets [N, S] of their styles."""
         parts = []
         for rows in torch.arange(len(latents)).split(_BATCH):

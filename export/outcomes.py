@@ -1,0 +1,102 @@
+"""What becomes of edits with given defaults: reached, and clean or not, as an onlooker sees it.
+
+Knows nothing about choosing defaults.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from editing import walk_latents
+from export.onlookers import Onlooker
+from export.sampling import drawn_labels, sample_latents
+from export.strips import LocalModel
+from model_store import AttributeCard, EditDefaults, plan_edit, walk_plan
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of edits of one attribute."""
+
+    start: np.ndarray  # [N], int64, class before
+    target: np.ndarray  # [N], int64
+    reached: np.ndarray  # [N], bool, the image shows the target
+    changed: np.ndarray  # [N, A], bool, attributes that show another class; not the edited one
+    attributes: tuple[str, ...]  # A names, those that the onlooker knows
+
+    @property
+    def accurate(self) -> np.ndarray:
+        """Edits [N] that changed the target and nothing else."""
+        return self.reached & ~self.changed.any(axis=1)
+
+    @property
+    def accuracy(self) -> float:
+        """Share of edits that changed the target and nothing else."""
+        return float(self.accurate.mean())
+
+    @property
+    def worth(self) -> float:
+        """What defaults are chosen by: accuracy counts twice, reaching the target at all once.
+
+        By accuracy alone short walks win where few edits can be clean, and reach nothing.
+        """
+        return float(self.reached.mean() + 2 * self.accurate.mean()) / 3
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Unedited samples and what their images show."""
+
+    latents: Tensor  # [N, L, C]
+    labels: np.ndarray  # [N, A], int64, of the onlooker's attributes
+
+
+def draw_samples(model: LocalModel, onlooker: Onlooker, first_seed: int, count: int) -> Samples:
+    """Samples of consecutive seeds at the default psi."""
+    card, seeds = model.generator.card, range(first_seed, first_seed + count)
+    latents = sample_latents(model.generator, seeds, card.truncation, drawn_labels(card, seeds))
+    return Samples(latents, onlooker.labels(latents).numpy())
+
+
+def edit_samples(
+    model: LocalModel,
+    onlooker: Onlooker,
+    samples: Samples,
+    attribute: AttributeCard,  # one that the onlooker knows
+    defaults: EditDefaults,
+    seed: int = 0,
+) -> Outcome:
+    """Every sample to another class than it shows, drawn uniformly."""
+    index = onlooker.attributes.index(attribute.name)
+    before = samples.labels[:, index]
+    target = draw_targets(before, len(attribute.classes), seed)
+    after = onlooker.labels(edited(model, samples.latents, attribute, target, defaults)).numpy()
+    changed = after != samples.labels
+    changed[:, index] = False
+    return Outcome(before, target, after[:, index] == target, changed, onlooker.attributes)
+
+
+def draw_targets(before: np.ndarray, num_classes: int, seed: int) -> np.ndarray:
+    """For each class [N] another one, uniformly."""
+    shift = np.random.default_rng(seed).integers(1, num_classes, len(before))
+    return (before + shift) % num_classes
+
+
+def edited(
+    model: LocalModel,
+    latents: Tensor,  # [N, L, C]
+    attribute: AttributeCard,
+    target: np.ndarray,  # [N], int64
+    defaults: EditDefaults,
+) -> Tensor:
+    """Where edits with these defaults end [N, L, C]; a refused one stays."""
+    card = model.generator.card
+    tried = attribute.model_copy(update={"defaults": defaults})
+    others = tuple(tried if one.name == tried.name else one for one in card.attributes)
+    planned = card.model_copy(update={"attributes": others})
+    edits = [plan_edit(planned, tried.name, tried.classes[t]) for t in target]
+    plan, ranges = walk_plan(edits, latents.device)
+    with torch.inference_mode():
+        return walk_latents(model.heads, latents, plan, ranges).latents[:, -1]

@@ -1,0 +1,57 @@
+"""export/outcomes.py: targets, and what counts as reached and clean, on the shipped avatars."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from export.demo_model.avatar_networks import NAME
+from export.evaluation import Judge
+from export.fetching import fetch_model
+from export.labelers.avatars_judge import judge_labels
+from export.onlookers import Onlooker, image_onlooker
+from export.outcomes import Outcome, draw_samples, draw_targets, edit_samples
+from export.strips import LocalModel, load_local
+
+
+@pytest.fixture(scope="module")
+def model(bentoml_home: Path) -> LocalModel:
+    """The shipped avatars with their heads."""
+    return load_local(fetch_model(NAME))
+
+
+@pytest.fixture(scope="module")
+def onlooker(model: LocalModel) -> Onlooker:
+    """What the judge of avatars reads."""
+    generator = model.generator
+    return image_onlooker(generator, Judge(NAME, generator.card.attributes, (judge_labels,)))
+
+
+@pytest.mark.parametrize("num_classes", [2, 6])
+def test_targets_are_every_other_class(num_classes: int) -> None:
+    before = np.repeat(np.arange(num_classes), 200)
+    target = draw_targets(before, num_classes, seed=0)
+    assert (target != before).all()
+    for k in range(num_classes):
+        assert set(target[before == k]) == set(range(num_classes)) - {k}
+
+
+def test_accuracy_counts_edits_that_changed_nothing_else() -> None:
+    outcome = Outcome(
+        start=np.zeros(4),
+        target=np.ones(4),
+        reached=np.array([True, True, False, False]),
+        changed=np.array([[False], [True], [False], [True]]),
+        attributes=("smile",),
+    )
+    assert outcome.accuracy == 0.25
+    assert outcome.worth == pytest.approx((0.5 + 2 * 0.25) / 3)
+
+
+def test_no_step_reaches_nothing_and_changes_nothing(model: LocalModel, onlooker: Onlooker) -> None:
+    samples = draw_samples(model, onlooker, 0, 8)
+    attribute = model.generator.card.attributes[0]
+    nothing = attribute.defaults.model_copy(update={"steps": 0})
+    outcome = edit_samples(model, onlooker, samples, attribute, nothing)
+    assert not outcome.reached.any()
+    assert not outcome.changed.any()
