@@ -28,6 +28,8 @@ def project_off(
     samples, channels = found.direction.shape
     expect_shape("rows", rows, (samples, None, channels))
     expect_shape("protected", protected, (samples, rows.shape[1]))
+    if not bool(protected.any()):
+        return found
     usable = rows * (found.direction != 0)[:, None] * protected[:, :, None]
     unit, _ = normalise(usable.flatten(0, 1))
     unit = unit.reshape(rows.shape)  # [N, A, C]; zero where nothing is protected
