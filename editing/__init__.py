@@ -21,7 +21,7 @@ from editing.intervals import Interval, mean_interval
 from editing.latent_walk import LatentWalk, latent_direction, latent_logits, walk_latents
 from editing.masking import MaskedDirection, mask_salient_channels
 from editing.measures import EditRates, edit_rates
-from editing.methods import EditSettings, GradCtrlWalk, Method, Path
+from editing.methods import EditSettings, GradCtrlWalk, Method, Path, WalkReport
 from editing.projection import project_off
 from editing.released import (
     RELEASED_STEP_SIZE,
@@ -44,7 +44,7 @@ from editing.scoring import (
     stack_heads,
 )
 from editing.shapes import expect_shape
-from editing.spaces import apply_deltas, edited_point, layer_mask, widen
+from editing.spaces import apply_deltas, edited_point, layer_mask, point_of, widen
 from editing.trajectory import NEVER_STOP, Trajectory, WalkPlan, direction_at, walk
 
 __all__ = [
@@ -75,6 +75,7 @@ __all__ = [
     "Trajectory",
     "UnsupportedMethodError",
     "WalkPlan",
+    "WalkReport",
     "apply_deltas",
     "at_equal_change",
     "average_heads",
@@ -99,6 +100,7 @@ __all__ = [
     "mean_interval",
     "overwrite_layers",
     "paper_walk",
+    "point_of",
     "predicted_classes",
     "probability_rows",
     "project_off",

@@ -5,6 +5,7 @@ from model_store.cards import (
     AttributeCard,
     EditDefaults,
     Exclusion,
+    MethodName,
     ModelCard,
     Provenance,
     Space,
@@ -27,7 +28,19 @@ from model_store.errors import (
 )
 from model_store.files import sha256_of
 from model_store.generators import Generator, Mapper, to_pixels, z_from_seed
-from model_store.methods import BASELINES, METHODS, available_pairs, card_settings, stored_methods
+from model_store.method_plans import EditKnobs, expect_order, plan_by_method
+from model_store.method_walks import MethodWalk, Repertoire, load_repertoire, walk_by_method
+from model_store.methods import (
+    BASELINES,
+    DEFAULT_METHOD,
+    METHODS,
+    Offer,
+    Offers,
+    available_pairs,
+    card_settings,
+    method_offers,
+    stored_methods,
+)
 from model_store.networks import Dcgan, Stylegan1, Stylegan2, Stylegan3
 from model_store.plans import PlannedEdit, plan_edit, walk_plan
 from model_store.readers import (
@@ -71,6 +84,7 @@ __all__ = [
     "BASELINES",
     "CLASSIFIERS_FILE",
     "DCGAN_FORMAT",
+    "DEFAULT_METHOD",
     "DIRECTIONS_FILE",
     "DISCRIMINATOR_FILE",
     "FORMATS",
@@ -86,15 +100,21 @@ __all__ = [
     "Dcgan",
     "Directions",
     "EditDefaults",
+    "EditKnobs",
     "EmptyStoreError",
     "Exclusion",
     "Generator",
     "Mapper",
+    "MethodName",
+    "MethodWalk",
     "ModelCard",
     "ModelStoreError",
+    "Offer",
+    "Offers",
     "PlanError",
     "PlannedEdit",
     "Provenance",
+    "Repertoire",
     "Space",
     "Starts",
     "StoredModel",
@@ -106,12 +126,16 @@ __all__ = [
     "available_pairs",
     "card_settings",
     "class_labels",
+    "expect_order",
     "find_model",
     "latent_shape_in",
     "list_models",
+    "load_repertoire",
+    "method_offers",
     "models_to_serve",
     "movable_channels",
     "one_hot",
+    "plan_by_method",
     "plan_edit",
     "read_checkpoint",
     "read_dcgan",
@@ -131,6 +155,7 @@ __all__ = [
     "styled",
     "synthesise_edited",
     "to_pixels",
+    "walk_by_method",
     "walk_plan",
     "z_from_seed",
     "z_of_seeds",

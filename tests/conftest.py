@@ -15,10 +15,11 @@ import pytest  # noqa: E402
 
 from export.labeling import FACE_API  # noqa: E402
 from export.packages import download_npm  # noqa: E402
-from model_store import StoredModel, save_model  # noqa: E402
+from model_store import StoredModel, save_directions, save_model  # noqa: E402
 from tests.doubles import (  # noqa: E402
     NUM_CLASSES,
     make_card,
+    make_directions,
     make_generator,
     make_heads,
     make_style_card,
@@ -52,6 +53,14 @@ def tiny_cond(bentoml_home: Path) -> StoredModel:
     """A tiny StyleGAN2 with classes, stored."""
     card = make_style_card("tiny-cond", NUM_CLASSES)
     return save_model(make_style_generator(card, seed=1), card, make_heads())
+
+
+@pytest.fixture(scope="session")
+def tiny_lines(bentoml_home: Path) -> StoredModel:
+    """A tiny StyleGAN2 with directions of every baseline, stored."""
+    card = make_style_card("tiny-lines")
+    generator = make_style_generator(card, seed=2)
+    return save_directions(save_model(generator, card, make_heads()), make_directions(generator))
 
 
 @pytest.fixture(scope="session")
