@@ -56,6 +56,7 @@ def edit_summary(
             model_sha256=served.card.files["generator.safetensors"],
             seed=spec.seed,
             version=SERVICE_VERSION,
+            methods=[edit.method for edit in spec.edits],
         ),
         timings_ms={name: round(value, 3) for name, value in timings_ms.items()},
     )
@@ -124,6 +125,7 @@ def _edit_reports(
             EditAnswer(
                 attribute=attribute.name,
                 target=attribute.classes[edit.target],
+                method=edit.method,
                 masked=_masked(served, edit),
                 **report,
             )
@@ -136,6 +138,9 @@ def _masked(served: ServedCard, edit: PlannedEdit) -> list[Masked]:
 
 
 def _scores(served: ServedCard, probabilities: np.ndarray) -> Scores:  # [A, K]
+    """By names; none of a frame that the heads cannot read."""
+    if np.isnan(probabilities).any():
+        return {}
     return {
         attribute.name: {
             name: float(probability)

@@ -13,14 +13,20 @@ import bentoml
 import numpy as np
 import torch
 
-from model_store import Starts, StoredModel, find_model, models_to_serve
+from model_store import (
+    Starts,
+    StoredModel,
+    find_model,
+    load_repertoire,
+    models_to_serve,
+)
 from service import metrics
 from service.batcher import Batcher, BatchLimits, even_share
 from service.cancelling import Calls
 from service.draining import Holds
 from service.images import Encoding
 from service.processes import batch_size_of, choose_device, settle_garbage_collector
-from service.rendering import LoadedGenerator, compress, latents_of, synthesise
+from service.rendering import LoadedGenerator, Points, compress, latents_of, synthesise
 from service.settings import Settings, settings
 from service.specs import WalkSpec
 from service.walking import LoadedHeads, find_direction, score_all, walk_all
@@ -83,7 +89,8 @@ class ClassifierRunner:
     async def walk(self, payload: Any) -> Any:
         """Latents, probabilities and reports of one walk."""
         spec = WalkSpec.from_payload(payload["spec"])
-        return await self._calls.run(payload, lambda: self._batcher.submit(spec.tag, spec))
+        key = (spec.tag, spec.is_by_default)
+        return await self._calls.run(payload, lambda: self._batcher.submit(key, spec))
 
     @bentoml.api
     async def score(self, payload: Any) -> Any:
@@ -115,10 +122,15 @@ class ClassifierRunner:
         loaded = self._get(payload["tag"])
         return {"probabilities": await asyncio.to_thread(score_all, loaded, payload["latents"])}
 
-    def _walk_batch(self, tag: Hashable, specs: list[WalkSpec]) -> list[dict[str, Any]]:
-        filling = [specs[0]] * (self._batch_size - len(specs))
+    def _walk_batch(self, key: Hashable, specs: list[WalkSpec]) -> list[dict[str, Any]]:
+        assert isinstance(key, tuple)
+        tag, is_by_default = key
+        loaded = self._get(tag)
         with torch.inference_mode():
-            return walk_all(self._get(str(tag)), [*specs, *filling])[: len(specs)]
+            if not is_by_default:  # other methods gain nothing from a batch
+                return [walk_all(loaded, [spec])[0] for spec in specs]
+            filling = [specs[0]] * (self._batch_size - len(specs))
+            return walk_all(loaded, [*specs, *filling])[: len(specs)]
 
     def _get(self, tag: str) -> LoadedHeads:
         """A loaded model; the API may have started on a newer version than this process."""
@@ -127,11 +139,12 @@ class ClassifierRunner:
         return self._loaded[tag]
 
     def _load(self, model: StoredModel) -> None:
-        heads = model.stacked_heads()
-        if heads is not None:
+        if model.card.attributes:
             classes = tuple(len(attribute.classes) for attribute in model.card.attributes)
-            heads = heads.to(self._device, torch.float32)
-            self._loaded[model.tag] = LoadedHeads(heads, model.mapper(), classes)
+            repertoire = load_repertoire(model, self._device)
+            self._loaded[model.tag] = LoadedHeads(
+                repertoire.heads, model.mapper(), classes, repertoire
+            )
 
 
 @bentoml.service(
@@ -158,7 +171,7 @@ class GeneratorRunner:
         for model in models_to_serve(config.models):
             self._load(model)
         depth = metrics.QUEUE_DEPTH.labels(self.name)
-        self._batcher: Batcher[np.ndarray, np.ndarray] = Batcher(
+        self._batcher: Batcher[Points, np.ndarray] = Batcher(
             self._render_batch, _limits(config, self._batch_size), depth.set
         )
         settle_garbage_collector()
@@ -170,8 +183,9 @@ class GeneratorRunner:
 
     @bentoml.api
     async def render(self, payload: Any) -> Any:
-        """Compressed frames of latents [F, L, C]."""
-        return await self._calls.run(payload, lambda: self._render(payload, payload["latents"]))
+        """Compressed frames of latents [F, L, C], and of offsets [F, S] of their styles."""
+        points = Points(payload["latents"], payload["styles"])
+        return await self._calls.run(payload, lambda: self._render(payload, points))
 
     @bentoml.api
     async def generate(self, payload: Any) -> Any:
@@ -194,16 +208,16 @@ class GeneratorRunner:
         loaded = self._get(payload["tag"])
         starts = Starts(**payload["starts"])
         latents = await asyncio.to_thread(latents_of, loaded, starts)
-        return {"latents": latents, **await self._render(payload, latents)}
+        return {"latents": latents, **await self._render(payload, Points(latents))}
 
-    async def _render(self, payload: dict[str, Any], latents: np.ndarray) -> dict[str, Any]:
+    async def _render(self, payload: dict[str, Any], points: Points) -> dict[str, Any]:
         """Images of latents, a batch at a time: what is left can be dropped."""
         resolution = self._get(payload["tag"]).generator.card.resolution
-        frames = payload.get("num_frames", len(latents))
+        frames = payload.get("num_frames", len(points))
         batch_size = even_share(frames, self._batch_size, resolution)
-        pieces = [latents[i : i + batch_size] for i in range(0, len(latents), batch_size)]
-        sized = [(piece, len(piece)) for piece in pieces]
-        rendered = self._batcher.submit_all((payload["tag"], batch_size), sized)
+        sized = [(piece, len(piece)) for piece in points.split(batch_size)]
+        key = (payload["tag"], batch_size, points.styles is None)
+        rendered = self._batcher.submit_all(key, sized)
         encoding = Encoding(**payload["encoding"])
         try:
             if payload["animation"]:
@@ -223,11 +237,11 @@ class GeneratorRunner:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._encoders, compress, pixels, encoding, animation)
 
-    def _render_batch(self, key: Hashable, pieces: list[np.ndarray]) -> list[np.ndarray]:
+    def _render_batch(self, key: Hashable, pieces: list[Points]) -> list[np.ndarray]:
         assert isinstance(key, tuple)
-        tag, batch_size = key
+        tag, batch_size, _ = key
         loaded = self._get(tag)
-        frames = sum(len(latents) for latents in pieces)
+        frames = sum(len(piece) for piece in pieces)
         name = loaded.generator.card.name
         metrics.RENDER_BATCH_SIZE.labels(name).observe(frames)
         metrics.FRAMES.labels(name).inc(frames)
