@@ -8,6 +8,7 @@ from .directions_answer import DirectionsAnswer
 from .directions_body import DirectionsBody
 from .directions_job import DirectionsJob
 from .edit_answer import EditAnswer
+from .edit_answer_method import EditAnswerMethod
 from .edit_body import EditBody
 from .edit_body_answer import EditBodyAnswer
 from .edit_body_answer_timings_ms import EditBodyAnswerTimingsMs
@@ -17,6 +18,7 @@ from .edit_image_body import EditImageBody
 from .edit_image_body_frames import EditImageBodyFrames
 from .edit_job import EditJob
 from .edit_request import EditRequest
+from .edit_request_method import EditRequestMethod
 from .error_answer import ErrorAnswer
 from .error_detail import ErrorDetail
 from .exclude_request import ExcludeRequest
@@ -39,6 +41,7 @@ from .output import Output
 from .output_format_type_0 import OutputFormatType0
 from .provenance import Provenance
 from .receipt import Receipt
+from .receipt_methods_item import ReceiptMethodsItem
 from .score_answer import ScoreAnswer
 from .score_answer_scores_item import ScoreAnswerScoresItem
 from .score_answer_scores_item_additional_property import (
@@ -50,6 +53,7 @@ from .served_model import ServedModel
 from .served_model_family import ServedModelFamily
 from .served_model_files import ServedModelFiles
 from .served_model_heads_read import ServedModelHeadsRead
+from .served_model_methods import ServedModelMethods
 from .served_model_network import ServedModelNetwork
 from .served_model_spaces_item import ServedModelSpacesItem
 from .source import Source
@@ -62,6 +66,7 @@ __all__ = (
     "DirectionsBody",
     "DirectionsJob",
     "EditAnswer",
+    "EditAnswerMethod",
     "EditBody",
     "EditBodyAnswer",
     "EditBodyAnswerTimingsMs",
@@ -71,6 +76,7 @@ __all__ = (
     "EditImageBodyFrames",
     "EditJob",
     "EditRequest",
+    "EditRequestMethod",
     "ErrorAnswer",
     "ErrorDetail",
     "ExcludeRequest",
@@ -93,6 +99,7 @@ __all__ = (
     "OutputFormatType0",
     "Provenance",
     "Receipt",
+    "ReceiptMethodsItem",
     "ScoreAnswer",
     "ScoreAnswerScoresItem",
     "ScoreAnswerScoresItemAdditionalProperty",
@@ -102,6 +109,7 @@ __all__ = (
     "ServedModelFamily",
     "ServedModelFiles",
     "ServedModelHeadsRead",
+    "ServedModelMethods",
     "ServedModelNetwork",
     "ServedModelSpacesItem",
     "Source",
