@@ -18,6 +18,7 @@ from export.arguments import (
     parse_classes,
     parse_exclude,
     parse_layers,
+    parse_method,
     parse_names,
     parse_seeds,
     split_names,
@@ -37,12 +38,17 @@ from export.tuning import TuneOptions, tune_model
 from model_store import (
     BASELINES,
     DCGAN_FORMAT,
+    DEFAULT_METHOD,
     FORMATS,
+    METHODS,
+    STYLE_METHODS,
+    EditKnobs,
     ModelStoreError,
     class_labels,
     find_model,
     list_models,
-    plan_edit,
+    method_offers,
+    plan_by_method,
     save_attributes,
     to_pixels,
 )
@@ -179,6 +185,9 @@ def edit(
     ] = None,
     layers: Annotated[str | None, typer.Option(help="Half-open range, such as 2:10.")] = None,
     stop: Annotated[float | None, typer.Option(help="Stop at this probability.")] = None,
+    method: Annotated[
+        str, typer.Option(help=f"Where the model has it: {', '.join(METHODS)}.")
+    ] = DEFAULT_METHOD,
     truncation: Truncation = None,
     class_label: ClassLabel = None,
 ) -> None:
@@ -186,16 +195,19 @@ def edit(
     model = find_model(name)
     pairs = None if exclude is None else parse_exclude(exclude)
     span = None if layers is None else parse_layers(layers)
-    planned = plan_edit(model.card, attribute, target, steps, step_size, pairs, span, stop)
+    knobs = EditKnobs(steps, step_size, pairs, span, stop)
+    planned = plan_by_method(
+        model.card, method_offers(model), parse_method(method), attribute, target, knobs
+    )
     psi = model.card.truncation if truncation is None else truncation
     edited = edit_seed(load_local(model), seed, planned, psi, class_label)
     output.parent.mkdir(parents=True, exist_ok=True)
     film_strip(list(edited.frames)).save(output)
     scores = edited.probabilities
-    console.print(
-        f"{attribute}={target}: {scores[0]:.2f} -> {scores[-1]:.2f} in {len(scores) - 1} steps; "
-        f"wrote {output}"
-    )
+    said = f"{scores[0]:.2f} -> {scores[-1]:.2f}"
+    if planned.method in STYLE_METHODS:
+        said = "moved in style space, which the heads cannot read,"
+    console.print(f"{attribute}={target}: {said} in {len(scores) - 1} steps; wrote {output}")
 
 
 @app.command()

@@ -117,8 +117,11 @@ def _offer(card: ModelCard, offers: Offers, method: MethodName, attribute: str) 
     if found is not None:
         return found
     usable = [name for name, attributes in offers.items() if attribute in attributes]
-    what = "directions" if method in BASELINES else "heads that read one layer"
-    message = f"model {card.name!r} has no {what} of {method} for {attribute!r}"
+    what = "directions" if method in BASELINES else "one-layer heads"
+    message = (
+        f"model {card.name!r} has no {what} of {method} for {attribute!r}; it has: "
+        f"{', '.join(usable)}"
+    )
     raise PlanError("bad_request", message, "method", usable)
 
 

@@ -71,10 +71,13 @@ def test_masks_of_released_methods_count_the_channels_of_one_layer(
     attributes = (smile.model_copy(update={"defaults": defaults}), *others)
     card = tiny_lines.card.model_copy(update={"heads_read": "all_layers", "attributes": attributes})
     offers = method_offers(tiny_lines)
-    arguments = (card, offers, "gradctrl-released", "smile", "smiling")
-    assert plan_by_method(*arguments, EditKnobs()).top_k == (0, 16, 0)
+
+    def released(knobs: EditKnobs) -> PlannedEdit:
+        return plan_by_method(card, offers, "gradctrl-released", "smile", "smiling", knobs)
+
+    assert released(EditKnobs()).top_k == (0, 16, 0)
     with pytest.raises(PlanError, match="not within the latent's 16 channels"):
-        plan_by_method(*arguments, EditKnobs(exclude=[("age", 17)]))
+        released(EditKnobs(exclude=[("age", 17)]))
 
 
 def test_lines_take_the_step_of_the_card_and_their_own_layers(tiny_lines: StoredModel) -> None:

@@ -204,7 +204,8 @@ def test_a_style_edit_is_repeated_on_the_latent_of_its_answer(service: Service) 
 def test_what_cannot_be_done_is_refused_over_both_apis(
     service: Service, model: str, wrong: dict[str, Any], field: str, allowed: Any, message: str
 ) -> None:
-    body = {"model": model, "source": {"seed": 1}, "edits": [OLD, {**OLD, **wrong}]}
+    edits = [OLD, {**OLD, **wrong}]
+    body = {"model": model, "source": {"seed": 1}, "edits": edits}
     answer = post(service, "/v1/edit", body)
     error = answer.json()["error"]
     assert (answer.status_code, error["code"]) == (400, "bad_request")
@@ -213,7 +214,7 @@ def test_what_cannot_be_done_is_refused_over_both_apis(
     job = post(service, "/v1/jobs", {"kind": "edit", "request": body}).json()["error"]
     assert job["field"] == f"request.edits[1].{field}"
     with Client(f"grpc://{service.rpc}") as client, pytest.raises(BadRequestError) as raised:
-        client.edit(model=model, seed=1, edits=body["edits"])
+        client.edit(model=model, seed=1, edits=edits)
     assert (raised.value.field, raised.value.allowed) == (error["field"], error.get("allowed"))
 
 
