@@ -440,7 +440,12 @@ def evaluate(
         EvaluationOptions.steps
     ),
     judge: Annotated[str, typer.Option(help="Labelers that judge; default: the model's.")] = "",
-    second: Annotated[str, typer.Option(help="Labelers that confirm; default: none.")] = "",
+    second: Annotated[
+        str, typer.Option(help="Labelers that confirm, such as human; default: none.")
+    ] = "",
+    identity: Annotated[
+        bool, typer.Option("--identity", help="Compare faces before and after (celeba).")
+    ] = False,
     seed: Annotated[int, typer.Option(help="Seed of starts and targets.", min=0)] = 0,
     truncation: Truncation = None,
     ablations: Annotated[bool, typer.Option(help="Also vary top-k and number of labels.")] = True,
@@ -459,7 +464,8 @@ def evaluate(
     )
     options = options if ablations else options.without_ablations()
     options = options.quick() if quick else options
-    judges = Judges(split_names(judge), split_names(second))
+    embed = labeling.embed_celeba_faces if identity else None
+    judges = Judges(split_names(judge), split_names(second), embed)
     with _progress() as progress:
         task = progress.add_task("evaluating", total=None)
         report = run_evaluation(
