@@ -38,10 +38,7 @@ def write_networks(package: Path) -> Path:
     for name, outputs in heads.items():
         folder = package / "models"
         folder.mkdir(parents=True, exist_ok=True)
-        nodes = [
-            mean,
-            *(node(out, "MatMul", "mean", f"w{i}") for i, (out, _) in enumerate(outputs)),
-        ]
+        nodes = [node(out, "MatMul", "mean", f"w{i}") for i, (out, _) in enumerate(outputs)]
         weights = {f"w{i}": values / 20 for i, (_, values) in enumerate(outputs)}
         file = write(folder, [mean, *nodes], axes=axes, **weights)
         content: dict[str, Any] = json.loads(file.read_text())
