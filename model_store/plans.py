@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from editing import NEVER_STOP, WalkPlan
-from model_store.cards import AttributeCard, EditDefaults, ModelCard
+from model_store.cards import AttributeCard, EditDefaults, MethodName, ModelCard
 from model_store.errors import PlanError
 
 
@@ -28,6 +28,7 @@ class PlannedEdit:
     layers: tuple[int, int]  # half-open
     stop_probability: float
     goal: float = math.inf  # log-odds of the target that the last step aims at; inf: full steps
+    method: MethodName = "gradctrl"
 
     def masked(self, card: ModelCard) -> list[tuple[str, int]]:
         """The exclusions as (attribute, top_k)."""

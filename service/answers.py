@@ -60,6 +60,7 @@ def edit_summary(
             model_sha256=served.card.files["generator.safetensors"],
             seed=spec.seed,
             version=SERVICE_VERSION,
+            methods=[edit.method for edit in spec.edits],
         ),
         timings_ms={name: round(value, 3) for name, value in timings_ms.items()},
     )
@@ -154,6 +155,7 @@ def _edit_reports(
             EditAnswer(
                 attribute=attribute.name,
                 target=attribute.classes[edit.target],
+                method=edit.method,
                 masked=_masked(served, edit),
                 **report,
             )
@@ -166,6 +168,9 @@ def _masked(served: ServedCard, edit: PlannedEdit) -> list[Masked]:
 
 
 def _scores(served: ServedCard, probabilities: np.ndarray) -> Scores:  # [A, K]
+    """By names; none of a frame that the heads cannot read."""
+    if np.isnan(probabilities).any():
+        return {}
     return {
         attribute.name: {
             name: float(probability)

@@ -5,7 +5,7 @@ import uuid
 
 import bentoml
 
-from model_store import models_to_serve
+from model_store import method_offers, models_to_serve
 from service.admission import Gate
 from service.cache import AnswerCache
 from service.draining import Drain, on_sigterm
@@ -32,7 +32,10 @@ rest = build_rest(settings())
 
 def build_handlers(config: Settings, classifier: Runner, generator: Runner) -> Handlers:
     """Everything that transports call, on two runners."""
-    served = [ServedCard(model.tag, model.card) for model in models_to_serve(config.models)]
+    served = [
+        ServedCard(model.tag, model.card, method_offers(model))
+        for model in models_to_serve(config.models)
+    ]
     gate, inverting = (
         Gate(config.max_in_flight),
         Inverting(AnswerCache(config.inversion_cache_bytes)),

@@ -23,7 +23,7 @@ from service.images import Encoding
 from service.inverting import InversionProgress, Inverted, Inverting
 from service.specs import InversionSpec, ServedCard, WalkSpec
 
-METHOD = "gradctrl"
+_OUTCOMES = {True: "reached", False: "not_reached", None: "unread"}  # of a report's `reached`
 
 
 class Runner(Protocol):
@@ -39,6 +39,7 @@ class Walked:
     latents: np.ndarray  # [F, L, C]
     probabilities: np.ndarray  # [F, A, K]
     reports: list[dict[str, Any]]  # one per edit
+    styles: np.ndarray | None = None  # [F, S], offsets of the styles; None: none is moved
 
 
 @dataclass(frozen=True)
@@ -223,7 +224,7 @@ class Engine:
         payload = {"spec": spec.as_payload()}
         with metrics.TRAJECTORY_SECONDS.labels(served.card.name).time():
             path = await self._ask(self._classifier.walk, payload, deadline)
-        return Walked(path["latents"], path["probabilities"], path["edits"])
+        return Walked(path["latents"], path["probabilities"], path["edits"], path["styles"])
 
     async def _render(
         self,
@@ -239,6 +240,7 @@ class Engine:
         payload = {
             "tag": served.tag,
             "latents": walked.latents[indices],
+            "styles": None if walked.styles is None else walked.styles[indices],
             "num_frames": num_frames,  # of the whole edit: its batches do not depend on chunks
             "encoding": asdict(encoding),
             "animation": animation,
@@ -287,14 +289,14 @@ class Engine:
         try:
             with metrics.EDIT_SECONDS.labels(served.card.name).time():
                 yield reports
-            outcomes = ["reached" if one["reached"] else "not_reached" for one in reports]
+            outcomes = [_OUTCOMES[one["reached"]] for one in reports]
         except ApiError as error:
             outcomes = [error.code] * len(spec.edits)
             raise
         finally:
             for edit, outcome in zip(spec.edits, outcomes, strict=True):
                 attribute = served.attribute_names[edit.attribute]
-                metrics.EDITS.labels(served.card.name, attribute, METHOD, outcome).inc()
+                metrics.EDITS.labels(served.card.name, attribute, edit.method, outcome).inc()
 
 
 async def _cancel(runner: Runner, request_id: str) -> None:

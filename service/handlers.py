@@ -84,7 +84,12 @@ class Handlers:
         """The served model cards."""
         return ModelsAnswer(
             models=[
-                ServedModel(**served.card.model_dump(), tag=served.tag, default=index == 0)
+                ServedModel(
+                    **served.card.model_dump(),
+                    tag=served.tag,
+                    default=index == 0,
+                    methods={method: list(found) for method, found in served.offers.items()},
+                )
                 for index, served in enumerate(self.engine.served)
             ]
         )

@@ -11,7 +11,7 @@ _BATCHES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 EDITS = Counter(
     "gradctrl_edits_total",
-    "Edits by outcome: reached, not_reached or an error code",
+    "Edits by outcome: reached, not_reached, unread (styles moved) or an error code",
     ["model", "attribute", "method", "outcome"],
 )
 EDIT_SECONDS = Histogram(

@@ -13,6 +13,7 @@ from model_store import (
     Starts,
     paste_back,
     start_latents,
+    synthesise_edited,
     to_pixels,
 )
 from service.images import Encoding, encode, encode_animation
@@ -26,24 +27,55 @@ class LoadedGenerator:
     device: torch.device
 
 
+@dataclass(frozen=True)
+class Points:
+    """What frames are rendered of."""
+
+    latents: np.ndarray  # [F, L, C]
+    styles: np.ndarray | None = None  # [F, S], offsets of the styles; None: none is moved
+
+    def __len__(self) -> int:
+        return len(self.latents)
+
+    def split(self, size: int) -> list["Points"]:
+        """Pieces of so many frames."""
+        cuts = [slice(i, i + size) for i in range(0, len(self), size)]
+        return [
+            Points(self.latents[cut], None if self.styles is None else self.styles[cut])
+            for cut in cuts
+        ]
+
+
 def synthesise(
-    loaded: LoadedGenerator, pieces: Sequence[np.ndarray], batch_size: int
+    loaded: LoadedGenerator,
+    pieces: Sequence[Points],  # all with offsets, or none
+    batch_size: int,
 ) -> list[np.ndarray]:
-    """Pixels uint8 [F, H, W, 3] for each piece's latents [F, L, C].
+    """Pixels uint8 [F, H, W, 3] for each piece.
 
     Every synthesis gets exactly `batch_size` frames, filled up with copies: another size may
     change the last bit of a pixel, so that equal requests would differ with the load.
     """
-    together = np.concatenate(pieces)
-    frames = len(together)
-    filled = np.concatenate([together, together[:1].repeat(-frames % batch_size, axis=0)])
+    frames = sum(len(piece) for piece in pieces)
+    latents = _filled([piece.latents for piece in pieces], batch_size)
+    offsets = [piece.styles for piece in pieces if piece.styles is not None]
+    styles: Sequence[torch.Tensor | None] = [None] * len(latents)
+    if offsets:
+        styles = _filled(offsets, batch_size)
     with torch.inference_mode():
         chunks = [
-            to_pixels(loaded.generator.synthesis(chunk.to(loaded.device)))
-            for chunk in torch.from_numpy(filled).split(batch_size)
+            to_pixels(synthesise_edited(loaded.generator, chunk.to(loaded.device), moved))
+            for chunk, moved in zip(latents, styles, strict=True)
         ]
-    bounds = np.cumsum([len(latents) for latents in pieces])[:-1]
+    bounds = np.cumsum([len(piece) for piece in pieces])[:-1]
     return np.split(np.concatenate(chunks)[:frames], bounds)
+
+
+def _filled(parts: Sequence[np.ndarray], batch_size: int) -> list[torch.Tensor]:
+    """All rows in batches of the same size, the last one filled up with copies of a row."""
+    together = np.concatenate(parts)
+    filled = np.concatenate([together, together[:1].repeat(-len(together) % batch_size, axis=0)])
+    return list(torch.from_numpy(filled).split(batch_size))
 
 
 def latents_of(loaded: LoadedGenerator, starts: Starts) -> np.ndarray:  # [N, L, C]

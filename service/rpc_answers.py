@@ -111,6 +111,7 @@ def _report(edit: EditAnswer) -> wire.EditReport:
     return wire.EditReport(
         attribute=edit.attribute,
         target=edit.target,
+        method=edit.method,
         reached=edit.reached,
         steps_taken=edit.steps_taken,
         masked=[wire.Exclusion(attribute=one.attribute, top_k=one.top_k) for one in edit.masked],
@@ -137,6 +138,7 @@ def _receipt(receipt: Receipt) -> wire.Receipt:
         seed=receipt.seed,
         noise=receipt.noise,
         version=receipt.version,
+        methods=receipt.methods,
     )
 
 
@@ -146,4 +148,5 @@ def _model(model: ServedModel) -> wire.Model:
     for attribute in card["attributes"]:
         if (layers := attribute["defaults"]["layers"]) is not None:
             attribute["defaults"]["layers"] = {"start": layers[0], "end": layers[1]}
+    card["methods"] = {name: {"names": names} for name, names in card["methods"].items()}
     return json_format.ParseDict(card, wire.Model(), ignore_unknown_fields=True)

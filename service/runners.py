@@ -19,6 +19,7 @@ from model_store import (
     StoredModel,
     find_model,
     load_inverter,
+    load_repertoire,
     models_to_serve,
 )
 from service import metrics
@@ -30,7 +31,7 @@ from service.images import Encoding
 from service.inversions import Inversions
 from service.metrics_port import serve_metrics
 from service.processes import batch_size_of, choose_device, settle_garbage_collector
-from service.rendering import LoadedGenerator, compress, latents_of, synthesise
+from service.rendering import LoadedGenerator, Points, compress, latents_of, synthesise
 from service.settings import Settings, settings
 from service.specs import WalkSpec
 from service.tracing import tracing_of
@@ -97,7 +98,8 @@ class ClassifierRunner:
     async def walk(self, payload: Any) -> Any:
         """Latents, probabilities and reports of one walk."""
         spec = WalkSpec.from_payload(payload["spec"])
-        return await self._calls.run(payload, lambda: self._batcher.submit(spec.tag, spec))
+        key = (spec.tag, spec.is_by_default)
+        return await self._calls.run(payload, lambda: self._batcher.submit(key, spec))
 
     @bentoml.api
     async def score(self, payload: Any) -> Any:
@@ -129,10 +131,15 @@ class ClassifierRunner:
         loaded = self._get(payload["tag"])
         return {"probabilities": await asyncio.to_thread(score_all, loaded, payload["latents"])}
 
-    def _walk_batch(self, tag: Hashable, specs: list[WalkSpec]) -> list[dict[str, Any]]:
-        filling = [specs[0]] * (self._batch_size - len(specs))
+    def _walk_batch(self, key: Hashable, specs: list[WalkSpec]) -> list[dict[str, Any]]:
+        assert isinstance(key, tuple)
+        tag, is_by_default = key
+        loaded = self._get(tag)
         with torch.inference_mode():
-            return walk_all(self._get(str(tag)), [*specs, *filling])[: len(specs)]
+            if not is_by_default:  # other methods gain nothing from a batch
+                return [walk_all(loaded, [spec])[0] for spec in specs]
+            filling = [specs[0]] * (self._batch_size - len(specs))
+            return walk_all(loaded, [*specs, *filling])[: len(specs)]
 
     def _get(self, tag: str) -> LoadedHeads:
         """A loaded model; the API may have started on a newer version than this process."""
@@ -141,11 +148,12 @@ class ClassifierRunner:
         return self._loaded[tag]
 
     def _load(self, model: StoredModel) -> None:
-        heads = model.stacked_heads()
-        if heads is not None:
+        if model.card.attributes:
             classes = tuple(len(attribute.classes) for attribute in model.card.attributes)
-            heads = heads.to(self._device, torch.float32)
-            self._loaded[model.tag] = LoadedHeads(heads, model.mapper(), classes)
+            repertoire = load_repertoire(model, self._device)
+            self._loaded[model.tag] = LoadedHeads(
+                repertoire.heads, model.mapper(), classes, repertoire
+            )
 
 
 @bentoml.service(
@@ -177,7 +185,7 @@ class GeneratorRunner:
         for model in models_to_serve(config.models):
             self._load(model)
         depth = metrics.QUEUE_DEPTH.labels(self.name)
-        self._batcher: Batcher[np.ndarray, np.ndarray] = Batcher(
+        self._batcher: Batcher[Points, np.ndarray] = Batcher(
             self._render_batch, _limits(config, self._batch_size), depth.set
         )
         settle_garbage_collector()
@@ -191,8 +199,9 @@ class GeneratorRunner:
 
     @bentoml.api
     async def render(self, payload: Any) -> Any:
-        """Compressed frames of latents [F, L, C]."""
-        return await self._calls.run(payload, lambda: self._render(payload, payload["latents"]))
+        """Compressed frames of latents [F, L, C], and of offsets [F, S] of their styles."""
+        points = Points(payload["latents"], payload["styles"])
+        return await self._calls.run(payload, lambda: self._render(payload, points))
 
     @bentoml.api
     async def invert(self, payload: Any) -> Any:
@@ -220,7 +229,7 @@ class GeneratorRunner:
         loaded = self._get(payload["tag"])
         starts = Starts(**payload["starts"])
         latents = await asyncio.to_thread(latents_of, loaded, starts)
-        return {"latents": latents, **await self._render(payload, latents)}
+        return {"latents": latents, **await self._render(payload, Points(latents))}
 
     async def _invert(self, payload: dict[str, Any]) -> dict[str, Any]:
         inverter = await self._inverter(payload["tag"])
@@ -243,15 +252,15 @@ class GeneratorRunner:
         tuned = await self._inversions.tuned(inverter, payload["pivot"])
         return LoadedGenerator(tuned.generator, self._device)
 
-    async def _render(self, payload: dict[str, Any], latents: np.ndarray) -> dict[str, Any]:
+    async def _render(self, payload: dict[str, Any], points: Points) -> dict[str, Any]:
         """Images of latents, a batch at a time: what is left can be dropped."""
         loaded = await self._loaded_for(payload)
         resolution = loaded.generator.card.resolution
-        frames = payload.get("num_frames", len(latents))
+        frames = payload.get("num_frames", len(points))
         batch_size = even_share(frames, self._batch_size, resolution)
-        pieces = [latents[i : i + batch_size] for i in range(0, len(latents), batch_size)]
-        sized = [(piece, len(piece)) for piece in pieces]
-        rendered = self._batcher.submit_all((loaded, batch_size), sized)
+        sized = [(piece, len(piece)) for piece in points.split(batch_size)]
+        key = (loaded, batch_size, points.styles is None)
+        rendered = self._batcher.submit_all(key, sized)
         encoding, paste = Encoding(**payload["encoding"]), payload.get("paste")
         try:
             if payload["animation"]:
@@ -278,11 +287,11 @@ class GeneratorRunner:
             self._encoders, compress, pixels, encoding, animation, paste
         )
 
-    def _render_batch(self, key: Hashable, pieces: list[np.ndarray]) -> list[np.ndarray]:
+    def _render_batch(self, key: Hashable, pieces: list[Points]) -> list[np.ndarray]:
         assert isinstance(key, tuple)
-        loaded, batch_size = key
+        loaded, batch_size, _ = key
         torch.set_num_threads(self._threads)  # of this thread; inversions take one on theirs
-        frames = sum(len(latents) for latents in pieces)
+        frames = sum(len(piece) for piece in pieces)
         name = loaded.generator.card.name
         metrics.RENDER_BATCH_SIZE.labels(name).observe(frames)
         metrics.FRAMES.labels(name).inc(frames)

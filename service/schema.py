@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
-from model_store import InversionMode, ModelCard, Space
+from model_store import InversionMode, MethodName, ModelCard, Space
 from service.images import FRAME_MS, ImageFormat
 
 MAX_EDITS = 8
@@ -75,16 +75,27 @@ class StopRequest(Request):
 
 
 class EditRequest(Request):
-    """One attribute edit; null or missing fields take the model card's defaults."""
+    """One attribute edit; null or missing fields take the defaults of the model card or the method.
+
+    What a method cannot honour is refused: see docs/api.md, Methods.
+    """
 
     attribute: str
     target: str
     steps: int | None = Field(default=None, ge=0, le=MAX_STEPS, strict=True)
-    step_size: float | None = Field(default=None, gt=0, le=10, strict=True)
+    step_size: float | None = Field(
+        default=None,
+        gt=0,
+        le=10,
+        strict=True,
+        description="L2 length in latent units; of stylespace, standard deviations of a channel",
+    )
     exclude: list[ExcludeRequest] | None = None
     layers: tuple[Layer, Layer] | None = Field(default=None, description="half-open [from, to)")
     stop: StopRequest | None = None
-    method: Literal["gradctrl"] = "gradctrl"
+    method: MethodName = Field(
+        default="gradctrl", description="others where the model has them: `methods` of /v1/models"
+    )
 
 
 class InversionRequest(Request):
@@ -228,7 +239,8 @@ Image = Annotated[  # bytes here, base64 in JSON
 class FrameAnswer(BaseModel):
     """One image of an edit; the first frame is step 0 of edit 0, unedited.
 
-    Scores are those of the mean of the layers that this frame's edit moves.
+    Scores are those of the mean of the layers that this frame's edit moves; none of a frame whose
+    styles were moved (stylespace), which the classifiers cannot read.
     """
 
     step: int
@@ -238,7 +250,10 @@ class FrameAnswer(BaseModel):
 
 
 class LatentAnswer(BaseModel):
-    """A latent that can be sent back as the next source."""
+    """A latent that can be sent back as the next source.
+
+    Without what edits by stylespace moved: they move styles. Repeat them to see them again.
+    """
 
     space: str
     values: list[Any]
@@ -256,7 +271,10 @@ class EditAnswer(BaseModel):
 
     attribute: str
     target: str
-    reached: bool
+    method: MethodName
+    reached: bool | None = Field(
+        description="whether the classifiers say so; null: they cannot read the styles that moved"
+    )
     steps_taken: int
     masked: list[Masked]
     masked_channels: int
@@ -297,6 +315,7 @@ class Receipt(BaseModel):
     seed: int | None
     noise: Literal["const"] = "const"
     version: str
+    methods: list[MethodName] = Field(description="of each edit")
 
 
 class EditSummary(BaseModel):
@@ -365,6 +384,9 @@ class ServedModel(ModelCard):
 
     tag: str
     default: bool
+    methods: dict[MethodName, list[str]] = Field(
+        description="what `edits[].method` can be, with the attributes that each can edit"
+    )
 
 
 class ModelsAnswer(BaseModel):

@@ -13,18 +13,22 @@ from typing import Any
 import numpy as np
 
 from model_store import (
+    DEFAULT_METHOD,
     MAX_MAGNITUDE,
+    EditKnobs,
     InversionMode,
     ModelCard,
+    Offers,
     PlanError,
     PlannedEdit,
     Space,
     Starts,
     class_labels,
+    expect_order,
     inversion_spaces,
     latent_shape_in,
     modes_of,
-    plan_edit,
+    plan_by_method,
     z_of_seeds,
 )
 from service.errors import ApiError
@@ -49,6 +53,7 @@ class ServedCard:
 
     tag: str
     card: ModelCard
+    offers: Offers  # what methods other than the default can do
 
     @property
     def attribute_names(self) -> list[str]:
@@ -79,6 +84,11 @@ class WalkSpec:
     def max_frames(self) -> int:
         """Largest number of frames that this walk can have."""
         return 1 + sum(edit.steps for edit in self.edits)
+
+    @property
+    def is_by_default(self) -> bool:
+        """Whether all edits are by the default method, whose walks go together."""
+        return all(edit.method == DEFAULT_METHOD for edit in self.edits)
 
 
 @dataclass(frozen=True)
@@ -114,6 +124,10 @@ def walk_spec(served: ServedCard, body: EditBody) -> WalkSpec:
     edits = tuple(
         planned_edit(served, edit, f"edits[{index}].") for index, edit in enumerate(body.edits)
     )
+    try:
+        expect_order(edits)
+    except PlanError as error:
+        raise _refused(error, "") from error
     return WalkSpec(served.tag, start, edits, body.source.seed)
 
 
@@ -273,16 +287,16 @@ def encoding(output: Output, animation: bool = False) -> Encoding:
 def planned_edit(served: ServedCard, edit: EditRequest, prefix: str) -> PlannedEdit:
     """One edit by indices; `prefix` is where its fields lie in the request, such as `edits[0].`."""
     exclude = edit.exclude
+    knobs = EditKnobs(
+        edit.steps,
+        edit.step_size,
+        None if exclude is None else [(one.attribute, one.top_k) for one in exclude],
+        edit.layers,
+        None if edit.stop is None else edit.stop.probability,
+    )
     try:
-        return plan_edit(
-            served.card,
-            edit.attribute,
-            edit.target,
-            edit.steps,
-            edit.step_size,
-            None if exclude is None else [(one.attribute, one.top_k) for one in exclude],
-            edit.layers,
-            None if edit.stop is None else edit.stop.probability,
+        return plan_by_method(
+            served.card, served.offers, edit.method, edit.attribute, edit.target, knobs
         )
     except PlanError as error:
         raise _refused(error, prefix) from error

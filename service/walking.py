@@ -9,7 +9,15 @@ import torch
 from torch import Tensor
 
 from editing import StackedHeads, Trajectory, latent_direction, latent_logits, walk_latents
-from model_store import Mapper, PlannedEdit, start_latents, walk_plan
+from model_store import (
+    DEFAULT_METHOD,
+    Mapper,
+    PlannedEdit,
+    Repertoire,
+    start_latents,
+    walk_by_method,
+    walk_plan,
+)
 from service.errors import Refusal
 from service.specs import WalkSpec
 
@@ -21,6 +29,7 @@ class LoadedHeads:
     heads: StackedHeads
     mapper: Mapper  # seeds become latents here
     num_classes: tuple[int, ...]  # per attribute, in the order of the card
+    repertoire: Repertoire  # what the other methods need
 
 
 @dataclass
@@ -28,7 +37,8 @@ class _Progress:
     """The path of one request so far."""
 
     latents: list[Tensor]  # each [T, L, C]; first the start alone
-    probabilities: list[Tensor] = field(default_factory=list)  # each [T, A, K]
+    probabilities: list[Tensor] = field(default_factory=list)  # each [T, A, K]; NaN: unreadable
+    styles: list[Tensor] = field(default_factory=list)  # each [T, S], of the last frames
     edits: list[dict[str, Any]] = field(default_factory=list)
     refusal: Refusal | None = None
 
@@ -38,7 +48,10 @@ class _Progress:
 
 
 def walk_all(loaded: LoadedHeads, specs: Sequence[WalkSpec]) -> list[dict[str, Any]]:
-    """One answer per spec: latents [F, L, C], probabilities [F, A, K], edits; or a refusal.
+    """One answer per spec: latents [F, L, C], probabilities [F, A, K], styles, edits; or a refusal.
+
+    `styles` are offsets [F, S], or None where no edit moves styles. Heads cannot read what they
+    change: such frames have NaN for probabilities, and the edit's `reached` is None.
 
     The first frame is the unedited latent; edit e adds its steps_taken frames. A frame's
     probabilities are those of the point that stops the walk and that `reached` speaks of: all
@@ -50,9 +63,13 @@ def walk_all(loaded: LoadedHeads, specs: Sequence[WalkSpec]) -> list[dict[str, A
         walking = [
             n for n, spec in enumerate(specs) if turn < len(spec.edits) and not paths[n].refusal
         ]
-        if walking:
-            edits = [specs[n].edits[turn] for n in walking]
-            _take_turn(loaded, [paths[n] for n in walking], edits, turn)
+        by_default = [n for n in walking if specs[n].edits[turn].method == DEFAULT_METHOD]
+        if by_default:
+            edits = [specs[n].edits[turn] for n in by_default]
+            _take_turn(loaded, [paths[n] for n in by_default], edits, turn)
+        for n in walking:
+            if n not in by_default:
+                _take_other_turn(loaded, paths[n], specs[n].edits[turn], turn)
     return [_answer(path, loaded.num_classes) for path in paths]
 
 
@@ -68,7 +85,7 @@ def find_direction(loaded: LoadedHeads, spec: WalkSpec) -> dict[str, Any]:
     plan, ranges = walk_plan(spec.edits, latent.device)
     found = latent_direction(loaded.heads, latent, plan, ranges)
     if not bool(found.kept_norm[0] > 0):
-        return _nothing_left(0, 0).as_payload()
+        return _nothing_left(0, 0, spec.edits[0]).as_payload()
     return {
         "direction": found.direction[0].cpu().numpy(),
         "masked_channels": int(found.masked_channels[0]),
@@ -91,18 +108,42 @@ def _take_turn(
     latents = torch.stack([path.last for path in paths])
     plan, ranges = walk_plan(edits, latents.device)
     walked = walk_latents(loaded.heads, latents, plan, ranges)
-    found = walked.trajectory
     for n, (path, edit) in enumerate(zip(paths, edits, strict=True)):
-        taken = int(found.steps_taken[n])
-        if bool(found.refused[n]):
-            path.refusal = _nothing_left(turn, taken)
-            continue
-        path.edits.append(_report(found, n, edit))
-        if turn == 0:
-            path.probabilities.append(found.probabilities[n, :1])
-        if taken:
-            path.latents.append(walked.latents[n, 1 : taken + 1])
-            path.probabilities.append(found.probabilities[n, 1 : taken + 1])
+        _extend(path, walked.trajectory, n, walked.latents[n], edit, turn)
+
+
+def _take_other_turn(loaded: LoadedHeads, path: _Progress, edit: PlannedEdit, turn: int) -> None:
+    walked = walk_by_method(loaded.repertoire, path.last, edit)
+    _extend(path, walked.trajectory, 0, walked.latents, edit, turn)
+    taken = int(walked.trajectory.steps_taken[0])
+    if walked.styles is None or path.refusal:
+        return
+    path.edits[-1]["reached"] = None
+    if taken:
+        before = path.styles[-1][-1] if path.styles else torch.zeros_like(walked.styles[0])
+        path.styles.append(before + walked.styles[1 : taken + 1])
+        path.probabilities[-1] = torch.full_like(path.probabilities[-1], torch.nan)
+
+
+def _extend(
+    path: _Progress,
+    found: Trajectory,
+    n: int,  # the sample of the batch
+    latents: Tensor,  # [T, L, C]
+    edit: PlannedEdit,
+    turn: int,
+) -> None:
+    """Add an edit to a path, or its refusal."""
+    taken = int(found.steps_taken[n])
+    if bool(found.refused[n]):
+        path.refusal = _nothing_left(turn, taken, edit)
+        return
+    path.edits.append(_report(found, n, edit))
+    if turn == 0:
+        path.probabilities.append(found.probabilities[n, :1])
+    if taken:
+        path.latents.append(latents[1 : taken + 1])
+        path.probabilities.append(found.probabilities[n, 1 : taken + 1])
 
 
 def _report(found: Trajectory, n: int, edit: PlannedEdit) -> dict[str, Any]:
@@ -119,19 +160,33 @@ def _report(found: Trajectory, n: int, edit: PlannedEdit) -> dict[str, Any]:
     }
 
 
-def _nothing_left(turn: int, step: int) -> Refusal:
-    return Refusal(
-        "no_editable_channels",
-        f"the exclusions leave no channel to move at step {step}; lower their top_k",
-        f"edits[{turn}].exclude",
+def _nothing_left(turn: int, step: int, edit: PlannedEdit) -> Refusal:
+    if edit.method == DEFAULT_METHOD:
+        message = f"the exclusions leave no channel to move at step {step}; lower their top_k"
+        return Refusal("no_editable_channels", message, f"edits[{turn}].exclude")
+    message = (
+        f"{edit.method} has nothing to follow at step {step}: the exclusions mask every channel, "
+        "or the gradient vanished because the head is sure"
     )
+    return Refusal("no_editable_channels", message, f"edits[{turn}].method")
 
 
 def _answer(path: _Progress, num_classes: tuple[int, ...]) -> dict[str, Any]:
     if path.refusal is not None:
         return path.refusal.as_payload()
+    latents = torch.cat(path.latents)
     return {
-        "latents": torch.cat(path.latents).float().cpu().numpy(),
+        "latents": latents.float().cpu().numpy(),
         "probabilities": torch.cat(path.probabilities).float().cpu().numpy(),
+        "styles": _styles(path, len(latents)),
         "edits": path.edits,
     }
+
+
+def _styles(path: _Progress, frames: int) -> np.ndarray | None:  # [F, S]
+    """Offsets of every frame: none before the first edit that moves styles."""
+    if not path.styles:
+        return None
+    moved = torch.cat(path.styles)
+    still = moved.new_zeros(frames - len(moved), moved.shape[1])
+    return torch.cat([still, moved]).float().cpu().numpy()

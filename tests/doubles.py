@@ -13,11 +13,13 @@ from editing import Head
 from model_store import (
     AttributeCard,
     Dcgan,
+    Directions,
     EditDefaults,
     Exclusion,
     ModelCard,
     Provenance,
     Stylegan2,
+    movable_channels,
 )
 from model_store.networks.stylegan2_initial import Stylegan2Sizes, initial_tensors
 
@@ -26,10 +28,11 @@ RESOLUTION = 16
 NUM_WS = 6  # of the 16 px StyleGAN2: 4, 8, 8, 16, 16 and the last ToRGB
 CUTOFF = 4
 NUM_CLASSES = 3
+SMILES = ("not_smiling", "smiling")
 ATTRIBUTES = (
     AttributeCard(
         name="smile",
-        classes=("not_smiling", "smiling"),
+        classes=SMILES,
         defaults=EditDefaults(
             steps=6, step_size=0.5, exclude=(Exclusion(attribute="age", top_k=3),)
         ),
@@ -138,6 +141,24 @@ def make_head(num_classes: int, seed: int, channels: int = Z_DIM, units: int = 8
 def make_heads(attributes: tuple[AttributeCard, ...] = ATTRIBUTES) -> dict[str, Head]:
     """One head per attribute."""
     return {a.name: make_head(len(a.classes), i) for i, a in enumerate(attributes)}
+
+
+def make_directions(generator: Stylegan2) -> list[Directions]:
+    """Directions of every baseline for age, and of InterFaceGAN and StyleSpace for smile."""
+    young_old, channels = ("young", "old"), torch.eye(Z_DIM)
+    movable = movable_channels(generator, torch.zeros(1, NUM_WS, Z_DIM)).nonzero()[:, 0]
+    everything = torch.tensor([[0, NUM_WS]] * 2)
+    lines = [
+        Directions("interfacegan", "age", young_old, channels[[3, 4]], everything),
+        Directions("interfacegan-conditional", "age", young_old, -channels[[3, 4]], everything),
+        Directions("ganspace", "age", young_old, channels[[5, 6]], torch.tensor([[0, 1], [2, 4]])),
+        Directions("interfacegan", "smile", SMILES, channels[[7, 8]], everything),
+    ]
+    for attribute, classes, first in (("age", young_old, 5), ("smile", SMILES, 9)):
+        offsets = torch.zeros(2, len(movable_channels(generator, torch.zeros(1, NUM_WS, Z_DIM))))
+        offsets[1, movable[[first, first + 40]]] = torch.tensor([2.0, -1.5])  # none towards class 0
+        lines.append(Directions("stylespace", attribute, classes, offsets, everything))
+    return lines
 
 
 class ScriptedServer:

@@ -325,8 +325,16 @@ export interface components {
             attribute: string;
             /** Target */
             target: string;
-            /** Reached */
-            reached: boolean;
+            /**
+             * Method
+             * @enum {string}
+             */
+            method: "gradctrl" | "gradctrl-released" | "gradctrl-paper" | "interfacegan" | "interfacegan-conditional" | "ganspace" | "stylespace";
+            /**
+             * Reached
+             * @description whether the classifiers say so; null: they cannot read the styles that moved
+             */
+            reached: boolean | null;
             /** Steps Taken */
             steps_taken: number;
             /** Masked */
@@ -536,7 +544,9 @@ export interface components {
         };
         /**
          * EditRequest
-         * @description One attribute edit; null or missing fields take the model card's defaults.
+         * @description One attribute edit; null or missing fields take the defaults of the model card or the method.
+         *
+         *     What a method cannot honour is refused: see docs/api.md, Methods.
          */
         EditRequest: {
             /** Attribute */
@@ -545,7 +555,10 @@ export interface components {
             target: string;
             /** Steps */
             steps?: number | null;
-            /** Step Size */
+            /**
+             * Step Size
+             * @description L2 length in latent units; of stylespace, standard deviations of a channel
+             */
             step_size?: number | null;
             /** Exclude */
             exclude?: components["schemas"]["ExcludeRequest"][] | null;
@@ -560,10 +573,11 @@ export interface components {
             stop?: components["schemas"]["StopRequest"] | null;
             /**
              * Method
+             * @description others where the model has them: `methods` of /v1/models
              * @default gradctrl
-             * @constant
+             * @enum {string}
              */
-            method?: "gradctrl";
+            method?: "gradctrl" | "gradctrl-released" | "gradctrl-paper" | "interfacegan" | "interfacegan-conditional" | "ganspace" | "stylespace";
         };
         /**
          * ErrorAnswer
@@ -610,7 +624,8 @@ export interface components {
          * FrameAnswer
          * @description One image of an edit; the first frame is step 0 of edit 0, unedited.
          *
-         *     Scores are those of the mean of the layers that this frame's edit moves.
+         *     Scores are those of the mean of the layers that this frame's edit moves; none of a frame whose
+         *     styles were moved (stylespace), which the classifiers cannot read.
          */
         FrameAnswer: {
             /** Step */
@@ -916,6 +931,8 @@ export interface components {
         /**
          * LatentAnswer
          * @description A latent that can be sent back as the next source.
+         *
+         *     Without what edits by stylespace moved: they move styles. Repeat them to see them again.
          */
         LatentAnswer: {
             /** Space */
@@ -1002,6 +1019,11 @@ export interface components {
             noise?: "const";
             /** Version */
             version: string;
+            /**
+             * Methods
+             * @description of each edit
+             */
+            methods: ("gradctrl" | "gradctrl-released" | "gradctrl-paper" | "interfacegan" | "interfacegan-conditional" | "ganspace" | "stylespace")[];
         };
         /**
          * ScoreAnswer
@@ -1121,6 +1143,13 @@ export interface components {
             tag: string;
             /** Default */
             default: boolean;
+            /**
+             * Methods
+             * @description what `edits[].method` can be, with the attributes that each can edit
+             */
+            methods: {
+                [key: string]: string[];
+            };
         };
         /**
          * Source

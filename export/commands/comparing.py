@@ -12,6 +12,7 @@ from export.baselines import DirectionOptions, store_directions
 from export.commands.app import BankFolder, Name, Output, Truncation, app, console, progress_bar
 from export.evaluation import PROTOCOLS, EvaluationOptions, Judges
 from export.evaluation import evaluate as run_evaluation
+from export.labeling import embed_celeba_faces
 from model_store import (
     BASELINES,
 )
@@ -84,7 +85,12 @@ def evaluate(
         EvaluationOptions.steps
     ),
     judge: Annotated[str, typer.Option(help="Labelers that judge; default: the model's.")] = "",
-    second: Annotated[str, typer.Option(help="Labelers that confirm; default: none.")] = "",
+    second: Annotated[
+        str, typer.Option(help="Labelers that confirm, such as human; default: none.")
+    ] = "",
+    identity: Annotated[
+        bool, typer.Option("--identity", help="Compare faces before and after (celeba).")
+    ] = False,
     seed: Annotated[int, typer.Option(help="Seed of starts and targets.", min=0)] = 0,
     truncation: Truncation = None,
     ablations: Annotated[bool, typer.Option(help="Also vary top-k and number of labels.")] = True,
@@ -103,7 +109,8 @@ def evaluate(
     )
     options = options if ablations else options.without_ablations()
     options = options.quick() if quick else options
-    judges = Judges(split_names(judge), split_names(second))
+    embed = embed_celeba_faces if identity else None
+    judges = Judges(split_names(judge), split_names(second), embed)
     with progress_bar() as progress:
         task = progress.add_task("evaluating", total=None)
         report = run_evaluation(

@@ -11,6 +11,7 @@ from PIL import Image
 from export.arguments import (
     parse_exclude,
     parse_layers,
+    parse_method,
     parse_seeds,
 )
 from export.commands.app import ClassLabel, Name, Output, Truncation, app, console, progress_bar
@@ -18,10 +19,15 @@ from export.inverting import invert_file
 from export.sampling import sample_latents
 from export.strips import edit_seed, film_strip, load_local
 from model_store import (
+    DEFAULT_METHOD,
+    METHODS,
     MODES,
+    STYLE_METHODS,
+    EditKnobs,
     class_labels,
     find_model,
-    plan_edit,
+    method_offers,
+    plan_by_method,
     to_pixels,
 )
 
@@ -66,6 +72,9 @@ def edit(
     ] = None,
     layers: Annotated[str | None, typer.Option(help="Half-open range, such as 2:10.")] = None,
     stop: Annotated[float | None, typer.Option(help="Stop at this probability.")] = None,
+    method: Annotated[
+        str, typer.Option(help=f"Where the model has it: {', '.join(METHODS)}.")
+    ] = DEFAULT_METHOD,
     truncation: Truncation = None,
     class_label: ClassLabel = None,
 ) -> None:
@@ -73,16 +82,19 @@ def edit(
     model = find_model(name)
     pairs = None if exclude is None else parse_exclude(exclude)
     span = None if layers is None else parse_layers(layers)
-    planned = plan_edit(model.card, attribute, target, steps, step_size, pairs, span, stop)
+    knobs = EditKnobs(steps, step_size, pairs, span, stop)
+    planned = plan_by_method(
+        model.card, method_offers(model), parse_method(method), attribute, target, knobs
+    )
     psi = model.card.truncation if truncation is None else truncation
     edited = edit_seed(load_local(model), seed, planned, psi, class_label)
     output.parent.mkdir(parents=True, exist_ok=True)
     film_strip(list(edited.frames)).save(output)
     scores = edited.probabilities
-    console.print(
-        f"{attribute}={target}: {scores[0]:.2f} -> {scores[-1]:.2f} in {len(scores) - 1} steps; "
-        f"wrote {output}"
-    )
+    said = f"{scores[0]:.2f} -> {scores[-1]:.2f}"
+    if planned.method in STYLE_METHODS:
+        said = "moved in style space, which the heads cannot read,"
+    console.print(f"{attribute}={target}: {said} in {len(scores) - 1} steps; wrote {output}")
 
 
 @app.command()

@@ -6,20 +6,31 @@ card also has. Knows nothing about latents or edits.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from editing import log_odds
+from export.banks import open_bank
 from export.errors import LabelError
-from export.labeling import LABELERS, Progress, age_boundary, face_api_labels
+from export.labeling import (
+    FACE_API,
+    HUMAN,
+    LABELERS,
+    Progress,
+    age_boundary,
+    face_api_labels,
+    human_labels,
+)
 from export.labels import AttributeLabels, read_labels
 from model_store import AttributeCard
 
 Labeler = Callable[[np.ndarray, Progress], dict[str, AttributeLabels]]
+MEDIAN_IMAGES = 500  # of the bank
 
 
 @dataclass(frozen=True)
@@ -78,12 +89,42 @@ def make_judge(
 
 
 def boundary_of_bank(folder: Path) -> dict[str, Labeler]:
-    """face-api with the age boundary of the bank's labels: a few images have no median to use."""
-    labels = read_labels(folder)
-    if "age" not in labels:
-        return {}
+    """Labelers of faces with one boundary of age: a few images have no median to use.
+
+    The labeler of the bank keeps the bank's own; the other one takes its median of the bank's
+    first images, when it is first asked.
+    """
     try:
-        boundary = age_boundary(labels["age"])
-    except LabelError:
-        return {}
-    return {"face-api": partial(face_api_labels, age_boundary=boundary)}
+        label = read_labels(folder)["age"]
+        own = {_FAMILIES[label.labelled_by]: age_boundary(label)}
+    except (KeyError, LabelError):
+        own = {}
+    return {
+        name: partial(label_faces, age_boundary=own[name])
+        if name in own
+        else _with_median(label_faces, folder)
+        for name, label_faces in _FACE_LABELERS.items()
+    }
+
+
+class AgedLabeler(Protocol):
+    """A labeler of faces that can be told where old begins."""
+
+    def __call__(
+        self, images: np.ndarray, progress: Progress, age_boundary: float | None = None
+    ) -> dict[str, AttributeLabels]:
+        """Labels of uint8 images [N, H, W, 3]."""
+        ...
+
+
+_FACE_LABELERS: dict[str, AgedLabeler] = {"face-api": face_api_labels, "human": human_labels}
+_FAMILIES = {FACE_API.label: "face-api", HUMAN.label: "human"}
+
+
+def _with_median(label_faces: AgedLabeler, folder: Path) -> Labeler:
+    @cache
+    def boundary() -> float:
+        images = np.asarray(open_bank(folder).images[:MEDIAN_IMAGES])
+        return age_boundary(label_faces(images, lambda done, total: None)["age"])
+
+    return lambda images, progress: label_faces(images, progress, age_boundary=boundary())

@@ -170,7 +170,7 @@ class FaceApiLabeler:
         `male` and `smiling` are log odds, positive for yes: of the two genders, and of happy
         against all other expressions together.
         """
-        _expect_images(images)
+        expect_images(images)
         scores = {name: np.empty(len(images), np.float32) for name in SCORES}
         for start in range(0, len(images), _BATCH):
             batch = slice(start, start + _BATCH)
@@ -193,11 +193,12 @@ class FaceApiLabeler:
 def prepare_faces(
     images: np.ndarray,  # [N, H, W, 3], uint8
     crop: Crop | None,
-) -> np.ndarray:  # [N, 3, 112, 112], float32, 0..255
+    side: int = FACE_SIDE,
+) -> np.ndarray:  # [N, 3, side, side], float32, 0..255
     """Cropped to whole pixels, then resized bilinearly; pixels outside the crop have no part."""
     cropped = images if crop is None else _cut(images, crop)
     resized = [
-        np.asarray(Image.fromarray(face).resize((FACE_SIDE, FACE_SIDE), Image.Resampling.BILINEAR))
+        np.asarray(Image.fromarray(face).resize((side, side), Image.Resampling.BILINEAR))
         for face in cropped
     ]
     return np.ascontiguousarray(np.stack(resized).transpose(0, 3, 1, 2), dtype=np.float32)
@@ -216,7 +217,8 @@ def _cut(images: np.ndarray, crop: Crop) -> np.ndarray:
     return cut
 
 
-def _expect_images(images: np.ndarray) -> None:
+def expect_images(images: np.ndarray) -> None:
+    """Raise ValueError unless images are uint8 [N, H, W, 3]."""
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] != 3:
         raise ValueError(
             f"images: expected uint8 [N, H, W, 3], got {images.dtype} {list(images.shape)}"

@@ -27,7 +27,9 @@ from export.errors import ExportError
 _STORED: dict[str, np.dtype] = {  # little-endian whatever the machine
     "uint8": np.dtype("u1"),
     "uint16": np.dtype("<u2"),
+    "float16": np.dtype("<f2"),
     "float32": np.dtype("<f4"),
+    "int32": np.dtype("<i4"),
 }
 
 
@@ -53,11 +55,16 @@ class _Quantization(_Strict):
     min: FiniteFloat
 
 
+class _Halved(_Strict):
+    dtype: Literal["float16"]
+    original_dtype: Literal["float32"] = "float32"
+
+
 class _Entry(_Strict):
     name: Annotated[str, Field(min_length=1)]
     shape: tuple[PositiveInt, ...]
-    dtype: Literal["float32"]
-    quantization: _Quantization | None = None
+    dtype: Literal["float32", "int32"]
+    quantization: Annotated[_Quantization | _Halved, Field(discriminator="dtype")] | None = None
 
     @property
     def stored(self) -> np.dtype:
@@ -82,7 +89,15 @@ _MANIFEST = TypeAdapter(tuple[_Group, ...])
 
 def read_weight_manifest(manifest: Path) -> dict[str, np.ndarray]:
     """Tensors by name, float32 in the published layout; WeightManifestError if anything is off."""
-    groups = _parse(manifest)
+    return read_tensors(manifest, _read(manifest))
+
+
+def read_tensors(manifest: Path, groups_json: bytes) -> dict[str, np.ndarray]:
+    """The tensors of a manifest that lies in another file; its binaries lie beside that.
+
+    float32, or int32 where the manifest says so.
+    """
+    groups = _parse(manifest, groups_json)
     _expect_unique_names(manifest, [entry.name for group in groups for entry in group.weights])
     tensors: dict[str, np.ndarray] = {}
     for group in groups:
@@ -100,9 +115,9 @@ def read_weight_manifest(manifest: Path) -> dict[str, np.ndarray]:
     return tensors
 
 
-def _parse(manifest: Path) -> tuple[_Group, ...]:
+def _parse(manifest: Path, groups_json: bytes) -> tuple[_Group, ...]:
     try:
-        return _MANIFEST.validate_json(_read(manifest))
+        return _MANIFEST.validate_json(groups_json)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
         place = ".".join(str(part) for part in first["loc"]) or "manifest"
@@ -117,8 +132,8 @@ def _expect_unique_names(manifest: Path, names: Sequence[str]) -> None:
 
 def _decode(entry: _Entry, content: bytes) -> np.ndarray:
     stored = np.frombuffer(content, entry.stored).reshape(entry.shape)
-    if entry.quantization is None:
-        return stored.astype(np.float32)
+    if entry.quantization is None or isinstance(entry.quantization, _Halved):
+        return stored.astype(entry.dtype)
     # In double precision and rounded once, as JavaScript computes it.
     values = stored.astype(np.float64) * entry.quantization.scale + entry.quantization.min
     return values.astype(np.float32)

@@ -137,7 +137,8 @@ def by_grpc(service: Service, request: dict[str, Any]) -> Same:
     scores = [
         {name: dict(one.classes) for name, one in frame.scores.items()} for frame in answer.frames
     ]
-    names = ("attribute", "target", "reached", "steps_taken", "masked_channels", "kept_norm")
+    masks = ("masked_channels", "kept_norm")
+    names = ("attribute", "target", "method", "reached", "steps_taken", *masks)
     edits = [
         {
             **{name: getattr(edit, name) for name in names},

@@ -161,3 +161,31 @@ def test_a_batch_of_mixed_edits_equals_single_walks() -> None:
             one = slice(n, n + 1)
             alone = walk(HEADS, starts()[one], attribute[one], target[one], top_k[one], 6)
             torch.testing.assert_close(together.points[one], alone.points, atol=1e-5, rtol=1e-5)
+
+
+def test_the_report_says_what_was_walked_and_masked() -> None:
+    top_k = torch.tensor([[0, 3, 0], [0, 16, 0], [0, 3, 2], [0, 0, 0]])
+    walked = released_walk(HEADS, starts(), constant(0), constant(1), top_k, 5)
+    report = walked.report
+    assert report.steps_taken.tolist() == [5, 0, 5, 5]
+    assert report.masked_channels.tolist()[0] == 3
+    assert 3 <= int(report.masked_channels[2]) <= 5
+    assert report.masked_channels.tolist()[3] == 0
+    assert report.kept_norm[3] == 1
+    assert (report.kept_norm[[0, 2]] < 1).all()
+    still = (walked.points[0, 1:] == walked.points[0, :-1]).sum(dim=1)
+    assert int(still.max()) == 3
+    row = probability_rows(HEADS, starts(), torch.ones(4, 3, dtype=torch.int64))[0, 0]
+    kept = torch.where(walked.points[0, 1] != walked.points[0, 0], row, 0.0)
+    share = torch.linalg.vector_norm(kept) / torch.linalg.vector_norm(row)
+    once = released_walk(HEADS, starts()[:1], constant(0, 1), constant(1, 1), top_k[:1], 1)
+    torch.testing.assert_close(once.report.kept_norm[0], share)
+
+
+def test_the_paper_takes_steps_until_the_label_flips() -> None:
+    walked = paper_walk(HEADS, starts(), constant(2), constant(1), NO_MASK, 60)
+    labels = class_logits(HEADS, walked.points.flatten(0, 1)).argmax(dim=2)[:, 2].view(4, 61)
+    for n, taken in enumerate(walked.report.steps_taken.tolist()):
+        assert (labels[n, :taken] != 1).all()
+        assert taken == 60 or bool((labels[n, taken:] == 1).all())
+    assert walked.report.steps_taken.max() < 60

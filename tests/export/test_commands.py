@@ -75,6 +75,18 @@ def test_edit_writes_a_strip(tiny: StoredModel, tmp_path: Path) -> None:
     assert size_of(strip) == (16 * 2 * 5, 32)
 
 
+@pytest.mark.parametrize("method", ["gradctrl-released", "interfacegan", "stylespace"])
+def test_edit_takes_a_method(tiny_lines: StoredModel, tmp_path: Path, method: str) -> None:
+    strip = tmp_path / "strip.png"
+    arguments = ["--attribute", "age", "--target", "old", "--steps", "3", "--method", method]
+    printed = run("edit", "tiny-lines", *arguments, "-o", str(strip))
+    assert "in 3 steps" in printed
+    assert ("heads cannot read" in printed) == (method == "stylespace")
+    with Image.open(strip) as image:
+        frames = np.asarray(image).reshape(32, 4, 32, 3)
+    assert (frames[:, 0] != frames[:, 3]).any()
+
+
 def test_conditional_models_take_a_class(tiny_cond: StoredModel, tmp_path: Path) -> None:
     run("generate", "tiny-cond", "--seeds", "3", "--class-label", "1", "-o", str(tmp_path))
     labels = class_labels(tiny_cond.card, 1)
@@ -146,6 +158,14 @@ def test_few_labels_spread_to_all_layers_and_tuned_defaults(
         (
             ["edit", "tiny", "--attribute", "hair", "--target", "blond", "--exclude", "age:16"],
             "error: the exclusions leave no channel",
+        ),
+        (
+            ["edit", "tiny", "--attribute", "age", "--target", "old", "--method", "magic"],
+            "error: no method 'magic'; there are: gradctrl",
+        ),
+        (
+            ["edit", "tiny", "--attribute", "age", "--target", "old", "--method", "ganspace"],
+            "error: model 'tiny' has no directions of ganspace for 'age'; it has: gradctrl, ",
         ),
         (["generate", "tiny", "--seeds", "a", "-o", "x"], "error: seeds: expected"),
         (["label", "nowhere", "--with", "background"], "error: nowhere: no bank.json"),

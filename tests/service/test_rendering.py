@@ -4,8 +4,15 @@ import numpy as np
 import pytest
 import torch
 
-from model_store import Starts, StoredModel, class_labels, to_pixels, z_of_seeds
-from service.rendering import LoadedGenerator, latents_of, synthesise
+from model_store import (
+    Starts,
+    StoredModel,
+    class_labels,
+    stored_directions,
+    to_pixels,
+    z_of_seeds,
+)
+from service.rendering import LoadedGenerator, Points, latents_of, synthesise
 from tests.doubles import CUTOFF
 
 CPU = torch.device("cpu")
@@ -24,7 +31,8 @@ def test_a_half_precision_synthesis_draws_the_same_images(
     latents = latents_of(half, starts)
     assert latents.dtype == np.float32
     np.testing.assert_array_equal(latents, latents_of(full, starts))
-    (sharp,), (coarse,) = synthesise(full, [latents], 4), synthesise(half, [latents], 4)
+    points = [Points(latents)]
+    (sharp,), (coarse,) = synthesise(full, points, 4), synthesise(half, points, 4)
     difference = np.abs(sharp.astype(int) - coarse.astype(int))
     assert difference.max() > 0
     assert difference.mean() < 2  # of 255
@@ -34,8 +42,9 @@ def test_a_half_precision_synthesis_draws_the_same_images(
 def test_an_image_does_not_depend_on_its_batch(tiny_style: StoredModel, batch_size: int) -> None:
     generator = loaded(tiny_style)
     latents = latents_of(generator, Starts(z=z_of_seeds(tiny_style.card, range(9))))
-    (together,) = synthesise(generator, [latents], batch_size)
-    apart = synthesise(generator, [latents[6:], latents[:1], latents[1:6]], batch_size)
+    (together,) = synthesise(generator, [Points(latents)], batch_size)
+    pieces = [Points(latents[6:]), Points(latents[:1]), Points(latents[1:6])]
+    apart = synthesise(generator, pieces, batch_size)
     assert [len(part) for part in apart] == [3, 1, 5]
     np.testing.assert_array_equal(together, np.concatenate([apart[1], apart[2], apart[0]]))
     plain = to_pixels(generator.generator.synthesis(torch.from_numpy(latents)))
@@ -51,3 +60,19 @@ def test_seeds_are_mapped_with_the_cutoff_of_the_card(tiny_cond: StoredModel) ->
     np.testing.assert_array_equal(found, expected)
     assert (found[:, 0] == found[:, CUTOFF - 1]).all()
     assert not np.allclose(found[:, 0], found[:, CUTOFF])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_offsets_of_styles_move_the_images(tiny_lines: StoredModel, dtype: torch.dtype) -> None:
+    generator = loaded(tiny_lines, dtype)
+    latents = latents_of(generator, Starts(z=z_of_seeds(tiny_lines.card, range(5))))
+    found = next(one for one in stored_directions(tiny_lines) if one.key == "stylespace.age")
+    offsets = 6 * found.vectors[[0, 1, 0, 1, 1]].numpy()
+    points = Points(latents, offsets)
+    (together,) = synthesise(generator, [points], 4)
+    pieces = [piece for half in points.split(3) for piece in half.split(2)]
+    assert [len(piece) for piece in pieces] == [2, 1, 2]
+    np.testing.assert_array_equal(np.concatenate(synthesise(generator, pieces, 4)), together)
+    (plain,) = synthesise(generator, [Points(latents)], 4)
+    moved = (together != plain).any(axis=(1, 2, 3))
+    assert moved.tolist() == [False, True, False, True, True]

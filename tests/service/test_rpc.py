@@ -61,7 +61,7 @@ def assert_same(answer: wire.EditResponse, expected: dict[str, Any]) -> None:
     for edit, other in zip(answer.edits, expected["edits"], strict=True):
         masked = [{"attribute": one.attribute, "top_k": one.top_k} for one in edit.masked]
         assert masked == other["masked"]
-        for name in ("attribute", "target", "reached", "steps_taken", "masked_channels"):
+        for name in ("attribute", "target", "method", "reached", "steps_taken", "masked_channels"):
             assert getattr(edit, name) == other[name]
         assert edit.kept_norm == other["kept_norm"]
     seed = answer.receipt.seed if answer.receipt.HasField("seed") else None

@@ -1,17 +1,30 @@
 """service/walking.py: requests walked together answer as they would alone."""
 
+from dataclasses import replace
+
 import numpy as np
+import torch
 
 from editing import NEVER_STOP
-from model_store import PlannedEdit, Starts, StoredModel, plan_edit, z_of_seeds
+from model_store import (
+    EditKnobs,
+    MethodName,
+    PlannedEdit,
+    Starts,
+    StoredModel,
+    load_repertoire,
+    method_offers,
+    plan_by_method,
+    plan_edit,
+    z_of_seeds,
+)
 from service.specs import WalkSpec
 from service.walking import LoadedHeads, find_direction, score_all, walk_all
 
 
 def loaded(model: StoredModel) -> LoadedHeads:
-    heads = model.stacked_heads()
-    assert heads is not None
-    return LoadedHeads(heads, model.mapper(), (2, 2, 3))
+    repertoire = load_repertoire(model, torch.device("cpu"))
+    return LoadedHeads(repertoire.heads, model.mapper(), (2, 2, 3), repertoire)
 
 
 def spec(model: StoredModel, seed: int, *edits: PlannedEdit) -> WalkSpec:
@@ -115,3 +128,71 @@ def test_direction_and_scores_agree_with_the_walk(tiny: StoredModel) -> None:
     np.testing.assert_allclose(
         score_all(loaded(tiny), walked["latents"]), walked["probabilities"], atol=1e-5
     )
+
+
+def by(model: StoredModel, method: MethodName, name: str, to: str, steps: int = 3) -> PlannedEdit:
+    knobs = EditKnobs(steps, exclude=())
+    return plan_by_method(model.card, method_offers(model), method, name, to, knobs)
+
+
+def test_edits_of_different_methods_follow_each_other(tiny_lines: StoredModel) -> None:
+    model = loaded(tiny_lines)
+    edits = (
+        by(tiny_lines, "ganspace", "age", "old"),
+        plan_edit(tiny_lines.card, "hair", "blond", 4),
+        by(tiny_lines, "gradctrl-released", "smile", "smiling", 2),
+        by(tiny_lines, "stylespace", "smile", "smiling", 2),
+        by(tiny_lines, "stylespace", "age", "old", 1),
+    )
+    answer = walk_all(model, [spec(tiny_lines, 1, *edits)])[0]
+    assert [edit["steps_taken"] for edit in answer["edits"]] == [3, 4, 2, 2, 1]
+    assert [edit["reached"] is None for edit in answer["edits"]] == [False] * 3 + [True] * 2
+    latents, styles = answer["latents"], answer["styles"]
+    assert len(latents) == len(answer["probabilities"]) == len(styles) == 13
+    assert not styles[:10].any()
+    np.testing.assert_array_equal(latents[10:], latents[[9, 9, 9]])
+    assert np.isfinite(answer["probabilities"][:10]).all()
+    assert np.isnan(answer["probabilities"][10:]).all()
+    smile = model.repertoire.directions["stylespace", "smile"].vectors[1].numpy()
+    age = model.repertoire.directions["stylespace", "age"].vectors[1].numpy()
+    np.testing.assert_allclose(styles[10:], [smile, 2 * smile, 2 * smile + age])
+    alone = walk_all(model, [spec(tiny_lines, 1, edits[0])])[0]
+    np.testing.assert_array_equal(alone["latents"], latents[:4])
+    assert alone["styles"] is None
+
+
+def test_a_mixed_batch_equals_single_requests(tiny_lines: StoredModel) -> None:
+    model = loaded(tiny_lines)
+    specs = [
+        spec(tiny_lines, 1, by(tiny_lines, "interfacegan", "age", "young")),
+        spec(tiny_lines, 2, plan_edit(tiny_lines.card, "smile", "smiling")),
+        spec(tiny_lines, 3, by(tiny_lines, "stylespace", "age", "old", 2)),
+        spec(tiny_lines, 4, plan_edit(tiny_lines.card, "hair", "blond", 2)),
+    ]
+    for one, answer in zip(specs, walk_all(model, specs), strict=True):
+        alone = walk_all(model, [one])[0]
+        np.testing.assert_allclose(answer["latents"], alone["latents"], atol=1e-5)
+        np.testing.assert_allclose(answer["probabilities"], alone["probabilities"], atol=1e-5)
+
+
+def test_a_line_stops_where_the_heads_say_so(tiny_lines: StoredModel) -> None:
+    model = loaded(tiny_lines)
+    line = replace(by(tiny_lines, "interfacegan", "age", "old", 30), step_size=0.4)
+    whole = walk_all(model, [spec(tiny_lines, 5, line)])[0]
+    old = whole["probabilities"][:, 1, 1]
+    assert len(old) == 31
+    limit = float(old.min() + old.max()) / 2
+    stopped = walk_all(model, [spec(tiny_lines, 5, replace(line, stop_probability=limit))])[0]
+    first = int((old >= limit).argmax())
+    assert stopped["edits"][0]["steps_taken"] == first == len(stopped["latents"]) - 1
+    reached = old[first] > 0.5  # the most probable class, and the probability asked for
+    assert stopped["edits"][0]["reached"] == reached
+
+
+def test_a_method_with_nothing_to_follow_is_refused(tiny_lines: StoredModel) -> None:
+    edit = by(tiny_lines, "gradctrl-released", "smile", "smiling", 2)
+    masked = replace(edit, top_k=(0, 16, 0))
+    refused = walk_all(loaded(tiny_lines), [spec(tiny_lines, 1, edit, masked)])[0]["refusal"]
+    assert refused["code"] == "no_editable_channels"
+    assert refused["field"] == "edits[1].method"
+    assert "nothing to follow at step 0" in refused["message"]

@@ -123,6 +123,7 @@ def _applied(answer: wire.EditAnswer) -> AppliedEdit:
     return AppliedEdit(
         answer.attribute,
         answer.target,
+        answer.method,
         answer.reached,
         answer.steps_taken,
         [one.to_dict() for one in answer.masked],

@@ -32,7 +32,7 @@ class SingleEdit(TypedDict, total=False):
     exclude: Sequence[Mapping[str, Any]] | None  # of {"attribute", "top_k"}; empty protects none
     layers: Sequence[int] | None  # half-open [from, to)
     stop: Mapping[str, float] | None  # {"probability": p}
-    method: str | None
+    method: str | None  # default: "gradctrl"; `methods` of models() says what there is
 
 
 class EditOptions(CommonOptions, SingleEdit, total=False):

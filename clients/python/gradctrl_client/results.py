@@ -33,7 +33,8 @@ class AppliedEdit:
 
     attribute: str
     target: str
-    reached: bool
+    method: str
+    reached: bool | None  # None: styles were moved, which the classifiers cannot read
     steps_taken: int
     masked: list[dict[str, Any]]
     masked_channels: int
@@ -42,7 +43,10 @@ class AppliedEdit:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class EditSummary:
-    """All of an edit but its frames; `latent` can be the source of the next one."""
+    """All of an edit but its frames; `latent` can be the source of the next one.
+
+    The latent is without what edits by "stylespace" moved, which are styles.
+    """
 
     latent: Latent
     space: str

@@ -229,7 +229,8 @@ def _applied(message: pb.EditReport) -> AppliedEdit:
     return AppliedEdit(
         message.attribute,
         message.target,
-        message.reached,
+        message.method,
+        message.reached if message.HasField("reached") else None,
         message.steps_taken,
         [{"attribute": one.attribute, "top_k": one.top_k} for one in message.masked],
         message.masked_channels,
@@ -243,6 +244,7 @@ def _receipt(message: pb.Receipt) -> dict[str, Any]:
         "seed": message.seed if message.HasField("seed") else None,
         "noise": message.noise,
         "version": message.version,
+        "methods": list(message.methods),
     }
 
 
@@ -252,6 +254,8 @@ def _plain(message: Message) -> Any:
         return MessageToDict(message)
     if isinstance(message, pb.LayerRange):
         return [message.start, message.end]
+    if isinstance(message, pb.AttributeNames):
+        return list(message.names)
     return {field.name: _plain_field(message, field) for field in message.DESCRIPTOR.fields}
 
 
@@ -262,7 +266,7 @@ def _plain_field(message: Message, field: Any) -> Any:
             return None
         return _plain(value) if isinstance(value, Message) else value
     if isinstance(value, Mapping):
-        return dict(value)
+        return {key: _plain(one) if isinstance(one, Message) else one for key, one in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, str | bytes):
         return [_plain(one) if isinstance(one, Message) else one for one in value]
     return value

@@ -51,6 +51,16 @@ def test_reads_plain_and_quantised_tensors_in_order(tmp_path: Path) -> None:
     np.testing.assert_array_equal(tensors["fc/weights"], expected)
 
 
+def test_reads_halves_and_whole_numbers(tmp_path: Path) -> None:
+    halved = {"dtype": "float16", "original_dtype": "float32"}
+    entries = ({**plain("a", 2), "quantization": halved}, {**plain("b", 2), "dtype": "int32"})
+    binary = np.array([0.5, -3.0], "<f2").tobytes() + np.array([-1, 70000], "<i4").tobytes()
+    tensors = read_weight_manifest(write_manifest(tmp_path, group(*entries), w=binary))
+    assert [tensors[name].dtype.name for name in "ab"] == ["float32", "int32"]
+    assert tensors["a"].tolist() == [0.5, -3.0]
+    assert tensors["b"].tolist() == [-1, 70000]
+
+
 def test_tensors_can_be_written_to(tmp_path: Path) -> None:
     manifest = write_manifest(tmp_path, group(plain("a", 1)), w=bytes(4))
     tensors = read_weight_manifest(manifest)
@@ -81,10 +91,11 @@ def test_refuses_a_name_that_occurs_in_two_groups(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        ({**plain("a", 1), "dtype": "int32"}, r"0\.weights\.0\.dtype"),
-        (quantised("a", "float16", 1.0, 0.0, 1), r"quantization\.dtype"),
-        (quantised("a", "uint8", float("nan"), 0.0, 1), r"quantization\.scale"),
-        (quantised("a", "uint8", 1.0, float("inf"), 1), r"quantization\.min"),
+        ({**plain("a", 1), "dtype": "int64"}, r"0\.weights\.0\.dtype"),
+        (quantised("a", "int8", 1.0, 0.0, 1), r"quantization: .*'uint8'"),
+        (quantised("a", "float16", 1.0, 0.0, 1), r"quantization\.float16\.scale"),
+        (quantised("a", "uint8", float("nan"), 0.0, 1), r"quantization\.uint8\.scale"),
+        (quantised("a", "uint8", 1.0, float("inf"), 1), r"quantization\.uint8\.min"),
         (plain("a", 0), "shape"),
         (plain("a", -1), "shape"),
         (plain("", 1), "name"),

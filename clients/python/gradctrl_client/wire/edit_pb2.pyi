@@ -203,7 +203,7 @@ class ClassScores(_message.Message):
     def __init__(self, classes: _Optional[_Mapping[str, float]] = ...) -> None: ...
 
 class EditReport(_message.Message):
-    __slots__ = ("attribute", "target", "reached", "steps_taken", "masked", "masked_channels", "kept_norm")
+    __slots__ = ("attribute", "target", "reached", "steps_taken", "masked", "masked_channels", "kept_norm", "method")
     ATTRIBUTE_FIELD_NUMBER: _ClassVar[int]
     TARGET_FIELD_NUMBER: _ClassVar[int]
     REACHED_FIELD_NUMBER: _ClassVar[int]
@@ -211,6 +211,7 @@ class EditReport(_message.Message):
     MASKED_FIELD_NUMBER: _ClassVar[int]
     MASKED_CHANNELS_FIELD_NUMBER: _ClassVar[int]
     KEPT_NORM_FIELD_NUMBER: _ClassVar[int]
+    METHOD_FIELD_NUMBER: _ClassVar[int]
     attribute: str
     target: str
     reached: bool
@@ -218,19 +219,22 @@ class EditReport(_message.Message):
     masked: _containers.RepeatedCompositeFieldContainer[Exclusion]
     masked_channels: int
     kept_norm: float
-    def __init__(self, attribute: _Optional[str] = ..., target: _Optional[str] = ..., reached: _Optional[bool] = ..., steps_taken: _Optional[int] = ..., masked: _Optional[_Iterable[_Union[Exclusion, _Mapping]]] = ..., masked_channels: _Optional[int] = ..., kept_norm: _Optional[float] = ...) -> None: ...
+    method: str
+    def __init__(self, attribute: _Optional[str] = ..., target: _Optional[str] = ..., reached: _Optional[bool] = ..., steps_taken: _Optional[int] = ..., masked: _Optional[_Iterable[_Union[Exclusion, _Mapping]]] = ..., masked_channels: _Optional[int] = ..., kept_norm: _Optional[float] = ..., method: _Optional[str] = ...) -> None: ...
 
 class Receipt(_message.Message):
-    __slots__ = ("model_sha256", "seed", "noise", "version")
+    __slots__ = ("model_sha256", "seed", "noise", "version", "methods")
     MODEL_SHA256_FIELD_NUMBER: _ClassVar[int]
     SEED_FIELD_NUMBER: _ClassVar[int]
     NOISE_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
+    METHODS_FIELD_NUMBER: _ClassVar[int]
     model_sha256: str
     seed: int
     noise: str
     version: str
-    def __init__(self, model_sha256: _Optional[str] = ..., seed: _Optional[int] = ..., noise: _Optional[str] = ..., version: _Optional[str] = ...) -> None: ...
+    methods: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, model_sha256: _Optional[str] = ..., seed: _Optional[int] = ..., noise: _Optional[str] = ..., version: _Optional[str] = ..., methods: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class EditResponse(_message.Message):
     __slots__ = ("request_id", "model", "frames", "latent", "space", "edits", "receipt", "timings_ms", "inversion")
@@ -420,7 +424,7 @@ class ListModelsResponse(_message.Message):
     def __init__(self, models: _Optional[_Iterable[_Union[Model, _Mapping]]] = ...) -> None: ...
 
 class Model(_message.Message):
-    __slots__ = ("tag", "default", "name", "family", "resolution", "z_dim", "w_dim", "num_ws", "spaces", "c_dim", "truncation", "truncation_cutoff", "network", "attributes", "provenance", "files", "heads_read", "inversion")
+    __slots__ = ("tag", "default", "name", "family", "resolution", "z_dim", "w_dim", "num_ws", "spaces", "c_dim", "truncation", "truncation_cutoff", "network", "attributes", "provenance", "files", "heads_read", "inversion", "methods")
     class FilesEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -428,6 +432,13 @@ class Model(_message.Message):
         key: str
         value: str
         def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    class MethodsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: AttributeNames
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[AttributeNames, _Mapping]] = ...) -> None: ...
     TAG_FIELD_NUMBER: _ClassVar[int]
     DEFAULT_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
@@ -446,6 +457,7 @@ class Model(_message.Message):
     FILES_FIELD_NUMBER: _ClassVar[int]
     HEADS_READ_FIELD_NUMBER: _ClassVar[int]
     INVERSION_FIELD_NUMBER: _ClassVar[int]
+    METHODS_FIELD_NUMBER: _ClassVar[int]
     tag: str
     default: bool
     name: str
@@ -464,7 +476,8 @@ class Model(_message.Message):
     files: _containers.ScalarMap[str, str]
     heads_read: str
     inversion: InversionCard
-    def __init__(self, tag: _Optional[str] = ..., default: _Optional[bool] = ..., name: _Optional[str] = ..., family: _Optional[str] = ..., resolution: _Optional[int] = ..., z_dim: _Optional[int] = ..., w_dim: _Optional[int] = ..., num_ws: _Optional[int] = ..., spaces: _Optional[_Iterable[str]] = ..., c_dim: _Optional[int] = ..., truncation: _Optional[float] = ..., truncation_cutoff: _Optional[int] = ..., network: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., attributes: _Optional[_Iterable[_Union[Attribute, _Mapping]]] = ..., provenance: _Optional[_Union[Provenance, _Mapping]] = ..., files: _Optional[_Mapping[str, str]] = ..., heads_read: _Optional[str] = ..., inversion: _Optional[_Union[InversionCard, _Mapping]] = ...) -> None: ...
+    methods: _containers.MessageMap[str, AttributeNames]
+    def __init__(self, tag: _Optional[str] = ..., default: _Optional[bool] = ..., name: _Optional[str] = ..., family: _Optional[str] = ..., resolution: _Optional[int] = ..., z_dim: _Optional[int] = ..., w_dim: _Optional[int] = ..., num_ws: _Optional[int] = ..., spaces: _Optional[_Iterable[str]] = ..., c_dim: _Optional[int] = ..., truncation: _Optional[float] = ..., truncation_cutoff: _Optional[int] = ..., network: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., attributes: _Optional[_Iterable[_Union[Attribute, _Mapping]]] = ..., provenance: _Optional[_Union[Provenance, _Mapping]] = ..., files: _Optional[_Mapping[str, str]] = ..., heads_read: _Optional[str] = ..., inversion: _Optional[_Union[InversionCard, _Mapping]] = ..., methods: _Optional[_Mapping[str, AttributeNames]] = ...) -> None: ...
 
 class InversionCard(_message.Message):
     __slots__ = ("max_error", "measured", "aligns_faces")
@@ -475,6 +488,12 @@ class InversionCard(_message.Message):
     measured: str
     aligns_faces: bool
     def __init__(self, max_error: _Optional[float] = ..., measured: _Optional[str] = ..., aligns_faces: _Optional[bool] = ...) -> None: ...
+
+class AttributeNames(_message.Message):
+    __slots__ = ("names",)
+    NAMES_FIELD_NUMBER: _ClassVar[int]
+    names: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, names: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Attribute(_message.Message):
     __slots__ = ("name", "classes", "defaults", "validation_accuracy", "validation_samples", "training_samples_per_class", "labelled_by")

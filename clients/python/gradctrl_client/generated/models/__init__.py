@@ -9,6 +9,7 @@ from .directions_answer import DirectionsAnswer
 from .directions_body import DirectionsBody
 from .directions_job import DirectionsJob
 from .edit_answer import EditAnswer
+from .edit_answer_method import EditAnswerMethod
 from .edit_body import EditBody
 from .edit_body_answer import EditBodyAnswer
 from .edit_body_answer_timings_ms import EditBodyAnswerTimingsMs
@@ -20,6 +21,7 @@ from .edit_job import EditJob
 from .edit_output import EditOutput
 from .edit_output_format_type_0 import EditOutputFormatType0
 from .edit_request import EditRequest
+from .edit_request_method import EditRequestMethod
 from .error_answer import ErrorAnswer
 from .error_detail import ErrorDetail
 from .exclude_request import ExcludeRequest
@@ -53,6 +55,7 @@ from .output import Output
 from .output_format_type_0 import OutputFormatType0
 from .provenance import Provenance
 from .receipt import Receipt
+from .receipt_methods_item import ReceiptMethodsItem
 from .score_answer import ScoreAnswer
 from .score_answer_scores_item import ScoreAnswerScoresItem
 from .score_answer_scores_item_additional_property import (
@@ -64,6 +67,7 @@ from .served_model import ServedModel
 from .served_model_family import ServedModelFamily
 from .served_model_files import ServedModelFiles
 from .served_model_heads_read import ServedModelHeadsRead
+from .served_model_methods import ServedModelMethods
 from .served_model_network import ServedModelNetwork
 from .served_model_spaces_item import ServedModelSpacesItem
 from .source import Source
@@ -77,6 +81,7 @@ __all__ = (
     "DirectionsBody",
     "DirectionsJob",
     "EditAnswer",
+    "EditAnswerMethod",
     "EditBody",
     "EditBodyAnswer",
     "EditBodyAnswerTimingsMs",
@@ -88,6 +93,7 @@ __all__ = (
     "EditOutput",
     "EditOutputFormatType0",
     "EditRequest",
+    "EditRequestMethod",
     "ErrorAnswer",
     "ErrorDetail",
     "ExcludeRequest",
@@ -121,6 +127,7 @@ __all__ = (
     "OutputFormatType0",
     "Provenance",
     "Receipt",
+    "ReceiptMethodsItem",
     "ScoreAnswer",
     "ScoreAnswerScoresItem",
     "ScoreAnswerScoresItemAdditionalProperty",
@@ -130,6 +137,7 @@ __all__ = (
     "ServedModelFamily",
     "ServedModelFiles",
     "ServedModelHeadsRead",
+    "ServedModelMethods",
     "ServedModelNetwork",
     "ServedModelSpacesItem",
     "Source",

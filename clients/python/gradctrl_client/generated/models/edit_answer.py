@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from attrs import define as _attrs_define
 from attrs import field as _attrs_field
+
+from ..models.edit_answer_method import EditAnswerMethod, check_edit_answer_method
 
 if TYPE_CHECKING:
     from ..models.masked import Masked
@@ -23,7 +25,8 @@ class EditAnswer:
     Attributes:
         attribute (str):
         target (str):
-        reached (bool):
+        method (EditAnswerMethod):
+        reached (bool | None): whether the classifiers say so; null: they cannot read the styles that moved
         steps_taken (int):
         masked (list[Masked]):
         masked_channels (int):
@@ -32,7 +35,8 @@ class EditAnswer:
 
     attribute: str
     target: str
-    reached: bool
+    method: EditAnswerMethod
+    reached: bool | None
     steps_taken: int
     masked: list[Masked]
     masked_channels: int
@@ -44,6 +48,9 @@ class EditAnswer:
 
         target = self.target
 
+        method: str = self.method
+
+        reached: bool | None
         reached = self.reached
 
         steps_taken = self.steps_taken
@@ -63,6 +70,7 @@ class EditAnswer:
             {
                 "attribute": attribute,
                 "target": target,
+                "method": method,
                 "reached": reached,
                 "steps_taken": steps_taken,
                 "masked": masked,
@@ -82,7 +90,14 @@ class EditAnswer:
 
         target = d.pop("target")
 
-        reached = d.pop("reached")
+        method = check_edit_answer_method(d.pop("method"))
+
+        def _parse_reached(data: object) -> bool | None:
+            if data is None:
+                return data
+            return cast(bool | None, data)
+
+        reached = _parse_reached(d.pop("reached"))
 
         steps_taken = d.pop("steps_taken")
 
@@ -100,6 +115,7 @@ class EditAnswer:
         edit_answer = cls(
             attribute=attribute,
             target=target,
+            method=method,
             reached=reached,
             steps_taken=steps_taken,
             masked=masked,

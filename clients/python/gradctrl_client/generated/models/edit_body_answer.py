@@ -31,6 +31,8 @@ class EditBodyAnswer:
         request_id (str):
         model (str):
         latent (LatentAnswer): A latent that can be sent back as the next source.
+
+            Without what edits by stylespace moved: they move styles. Repeat them to see them again.
         edits (list[EditAnswer]):
         receipt (Receipt): What is needed to get the same images again.
         timings_ms (EditBodyAnswerTimingsMs):

@@ -4,16 +4,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import (
-    TYPE_CHECKING,
-    Any,
-    Literal,
-    TypeVar,
-    cast,
-)
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from attrs import define as _attrs_define
 
+from ..models.edit_request_method import EditRequestMethod, check_edit_request_method
 from ..types import UNSET, Unset
 
 if TYPE_CHECKING:
@@ -26,17 +21,20 @@ T = TypeVar("T", bound="EditRequest")
 
 @_attrs_define
 class EditRequest:
-    """One attribute edit; null or missing fields take the model card's defaults.
+    """One attribute edit; null or missing fields take the defaults of the model card or the method.
 
-    Attributes:
-        attribute (str):
-        target (str):
-        steps (int | None | Unset):
-        step_size (float | None | Unset):
-        exclude (list[ExcludeRequest] | None | Unset):
-        layers (list[int] | None | Unset): half-open [from, to)
-        stop (None | StopRequest | Unset):
-        method (Literal['gradctrl'] | Unset):  Default: 'gradctrl'.
+    What a method cannot honour is refused: see docs/api.md, Methods.
+
+        Attributes:
+            attribute (str):
+            target (str):
+            steps (int | None | Unset):
+            step_size (float | None | Unset): L2 length in latent units; of stylespace, standard deviations of a channel
+            exclude (list[ExcludeRequest] | None | Unset):
+            layers (list[int] | None | Unset): half-open [from, to)
+            stop (None | StopRequest | Unset):
+            method (EditRequestMethod | Unset): others where the model has them: `methods` of /v1/models Default:
+                'gradctrl'.
     """
 
     attribute: str
@@ -46,7 +44,7 @@ class EditRequest:
     exclude: list[ExcludeRequest] | None | Unset = UNSET
     layers: list[int] | None | Unset = UNSET
     stop: None | StopRequest | Unset = UNSET
-    method: Literal["gradctrl"] | Unset = "gradctrl"
+    method: EditRequestMethod | Unset = "gradctrl"
 
     def to_dict(self) -> dict[str, Any]:
         from ..models.stop_request import StopRequest  # noqa: PLC0415
@@ -100,7 +98,9 @@ class EditRequest:
         else:
             stop = self.stop
 
-        method = self.method
+        method: str | Unset = UNSET
+        if not isinstance(self.method, Unset):
+            method = self.method
 
         field_dict: dict[str, Any] = {}
 
@@ -218,9 +218,12 @@ class EditRequest:
 
         stop = _parse_stop(d.pop("stop", UNSET))
 
-        method = cast(Literal["gradctrl"] | Unset, d.pop("method", UNSET))
-        if method != "gradctrl" and not isinstance(method, Unset):
-            raise ValueError(f"method must match const 'gradctrl', got '{method}'")
+        _method = d.pop("method", UNSET)
+        method: EditRequestMethod | Unset
+        if isinstance(_method, Unset):
+            method = UNSET
+        else:
+            method = check_edit_request_method(_method)
 
         edit_request = cls(
             attribute=attribute,

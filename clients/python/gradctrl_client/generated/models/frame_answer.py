@@ -20,7 +20,8 @@ T = TypeVar("T", bound="FrameAnswer")
 class FrameAnswer:
     """One image of an edit; the first frame is step 0 of edit 0, unedited.
 
-    Scores are those of the mean of the layers that this frame's edit moves.
+    Scores are those of the mean of the layers that this frame's edit moves; none of a frame whose
+    styles were moved (stylespace), which the classifiers cannot read.
 
         Attributes:
             step (int):

@@ -25,6 +25,8 @@ class InvertAnswer:
         request_id (str):
         model (str):
         latent (LatentAnswer): A latent that can be sent back as the next source.
+
+            Without what edits by stylespace moved: they move styles. Repeat them to see them again.
         reconstruction (str): base64
         inversion (InversionAnswer): How an image became a latent.
     """

@@ -16,9 +16,11 @@ T = TypeVar("T", bound="LatentAnswer")
 class LatentAnswer:
     """A latent that can be sent back as the next source.
 
-    Attributes:
-        space (str):
-        values (list[Any]):
+    Without what edits by stylespace moved: they move styles. Repeat them to see them again.
+
+        Attributes:
+            space (str):
+            values (list[Any]):
     """
 
     space: str

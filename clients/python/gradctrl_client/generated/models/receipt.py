@@ -14,6 +14,7 @@ from typing import (
 from attrs import define as _attrs_define
 from attrs import field as _attrs_field
 
+from ..models.receipt_methods_item import ReceiptMethodsItem, check_receipt_methods_item
 from ..types import UNSET, Unset
 
 T = TypeVar("T", bound="Receipt")
@@ -27,12 +28,14 @@ class Receipt:
         model_sha256 (str):
         seed (int | None):
         version (str):
+        methods (list[ReceiptMethodsItem]): of each edit
         noise (Literal['const'] | Unset):  Default: 'const'.
     """
 
     model_sha256: str
     seed: int | None
     version: str
+    methods: list[ReceiptMethodsItem]
     noise: Literal["const"] | Unset = "const"
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
@@ -44,6 +47,11 @@ class Receipt:
 
         version = self.version
 
+        methods = []
+        for methods_item_data in self.methods:
+            methods_item: str = methods_item_data
+            methods.append(methods_item)
+
         noise = self.noise
 
         field_dict: dict[str, Any] = {}
@@ -53,6 +61,7 @@ class Receipt:
                 "model_sha256": model_sha256,
                 "seed": seed,
                 "version": version,
+                "methods": methods,
             }
         )
         if noise is not UNSET:
@@ -74,6 +83,13 @@ class Receipt:
 
         version = d.pop("version")
 
+        methods = []
+        _methods = d.pop("methods")
+        for methods_item_data in _methods:
+            methods_item = check_receipt_methods_item(methods_item_data)
+
+            methods.append(methods_item)
+
         noise = cast(Literal["const"] | Unset, d.pop("noise", UNSET))
         if noise != "const" and not isinstance(noise, Unset):
             raise ValueError(f"noise must match const 'const', got '{noise}'")
@@ -82,6 +98,7 @@ class Receipt:
             model_sha256=model_sha256,
             seed=seed,
             version=version,
+            methods=methods,
             noise=noise,
         )
 

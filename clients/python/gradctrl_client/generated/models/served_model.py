@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ..models.inversion_card import InversionCard
     from ..models.provenance import Provenance
     from ..models.served_model_files import ServedModelFiles
+    from ..models.served_model_methods import ServedModelMethods
     from ..models.served_model_network import ServedModelNetwork
 
 
@@ -43,6 +44,7 @@ class ServedModel:
         provenance (Provenance): Where the weights come from and under which terms.
         tag (str):
         default (bool):
+        methods (ServedModelMethods): what `edits[].method` can be, with the attributes that each can edit
         w_dim (int | None | Unset): null where there is no W space
         num_ws (int | None | Unset):
         c_dim (int | Unset): class labels of a conditional model; 0: none Default: 0.
@@ -64,6 +66,7 @@ class ServedModel:
     provenance: Provenance
     tag: str
     default: bool
+    methods: ServedModelMethods
     w_dim: int | None | Unset = UNSET
     num_ws: int | None | Unset = UNSET
     c_dim: int | Unset = 0
@@ -96,6 +99,8 @@ class ServedModel:
         tag = self.tag
 
         default = self.default
+
+        methods = self.methods.to_dict()
 
         w_dim: int | None | Unset
         if isinstance(self.w_dim, Unset):
@@ -158,6 +163,7 @@ class ServedModel:
                 "provenance": provenance,
                 "tag": tag,
                 "default": default,
+                "methods": methods,
             }
         )
         if w_dim is not UNSET:
@@ -189,6 +195,7 @@ class ServedModel:
         from ..models.inversion_card import InversionCard  # noqa: PLC0415
         from ..models.provenance import Provenance  # noqa: PLC0415
         from ..models.served_model_files import ServedModelFiles  # noqa: PLC0415
+        from ..models.served_model_methods import ServedModelMethods  # noqa: PLC0415
         from ..models.served_model_network import ServedModelNetwork  # noqa: PLC0415
 
         d = dict(src_dict)
@@ -212,6 +219,8 @@ class ServedModel:
         tag = d.pop("tag")
 
         default = d.pop("default")
+
+        methods = ServedModelMethods.from_dict(d.pop("methods"))
 
         def _parse_w_dim(data: object) -> int | None | Unset:
             if data is None:
@@ -300,6 +309,7 @@ class ServedModel:
             provenance=provenance,
             tag=tag,
             default=default,
+            methods=methods,
             w_dim=w_dim,
             num_ws=num_ws,
             c_dim=c_dim,
