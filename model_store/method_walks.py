@@ -69,11 +69,13 @@ def walk_by_method(repertoire: Repertoire, start: Tensor, edit: PlannedEdit) -> 
     target = torch.tensor([edit.target], device=start.device)
     method = _method_of(repertoire, edit)
     path = method.path(start[None], edit.attribute, target, edit.steps)
-    return MethodWalk(
-        path.latents[0],
-        None if path.styles is None else path.styles[0],
-        _trajectory(repertoire.heads, path, edit),
-    )
+    found = _trajectory(repertoire.heads, path, edit)
+    if path.report is not None and found.steps_taken < path.report.steps_taken:
+        # Again until there, so that what was masked is told of the steps that count.
+        path = method.path(start[None], edit.attribute, target, int(found.steps_taken))
+        found = _trajectory(repertoire.heads, path, edit)
+    styles = None if path.styles is None else path.styles[0]
+    return MethodWalk(path.latents[0], styles, found)
 
 
 def _method_of(repertoire: Repertoire, edit: PlannedEdit) -> Method:

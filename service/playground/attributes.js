@@ -72,7 +72,9 @@ function createAttribute(card, attribute, change) {
       knobs.show(edit);
     },
     scores: (now, before) => {
-      for (const chip of chips) chip.score(now[name][chip.target], before[name][chip.target]);
+      for (const chip of chips) {
+        chip.score(now[name]?.[chip.target], before[name]?.[chip.target]);
+      }
     },
     report(edit) {
       report.textContent = edit ? reportText(edit, card) : "";
@@ -113,11 +115,12 @@ function createChip(name, target, change) {
     target,
     radio,
     element: chip,
+    /** Without a probability now: no classifier can read the frame. */
     score(now, before) {
-      score.textContent = percent(now);
-      bar.style.setProperty("--now", now);
+      score.textContent = now === undefined ? "–" : percent(now);
+      bar.style.setProperty("--now", now ?? 0);
       bar.style.setProperty("--before", before);
-      const hasMoved = Math.abs(now - before) > LEAST_MOVE;
+      const hasMoved = Math.abs(now - before) > LEAST_MOVE; // never without a probability
       chip.classList.toggle("moved", hasMoved);
       chip.title = hasMoved ? `${percent(before)} before` : "";
     },

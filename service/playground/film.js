@@ -79,6 +79,7 @@ export function createFilm(onScores) {
 function wordsOf(frame, { edits }) {
   const edit = edits[frame.edit];
   if (!edit || (frame.step === 0 && frame.edit === 0)) return "Unedited";
-  const score = percent(frame.scores[edit.attribute][edit.target]);
-  return `Edit ${frame.edit + 1}, step ${frame.step}: ${spoken(edit.target)} ${score}`;
+  const score = frame.scores[edit.attribute]?.[edit.target]; // none where styles were moved
+  const words = `Edit ${frame.edit + 1}, step ${frame.step}: ${spoken(edit.target)}`;
+  return score === undefined ? words : `${words} ${percent(score)}`;
 }

@@ -3,6 +3,7 @@
 import { element, percent, plain, spoken } from "./elements.js";
 import { createExclusions } from "./exclusions.js";
 import { createLayers } from "./layers.js";
+import { asMethod, methodsFor, takes } from "./methods.js";
 import { slider } from "./slider.js";
 import { effective, withCardValues, withEdit } from "./state.js";
 
@@ -15,11 +16,11 @@ const FIRST_STOP = 0.95;
 /** {element, show(edit)} for an attribute that is edited. */
 export function createKnobs(card, attribute, change) {
   const set = (changes) => change((state) => withEdit(state, attribute.name, changes), true);
-  const knobs = [stepSize(attribute, set), stop(set)];
-  if (card.num_ws) knobs.push(createLayers(card.num_ws, set));
-  knobs.push(createExclusions(card, attribute, set));
-  const methods = attribute.methods ?? card.methods ?? [];
-  if (methods.length > 1) knobs.push(method(methods, set));
+  const knobs = { step_size: stepSize(attribute, set), stop: stop(set) };
+  if (card.num_ws) knobs.layers = createLayers(card.num_ws, set);
+  knobs.exclude = createExclusions(card, attribute, set);
+  const methods = methodsFor(card, attribute.name);
+  if (methods.length > 1) knobs.method = method(methods, set);
   const first = steps(attribute, set);
   const reset = element("button", { type: "button", className: "button small" }, "Reset to defaults");
   reset.addEventListener("click", () => change((state) => withCardValues(state, attribute.name)));
@@ -27,14 +28,18 @@ export function createKnobs(card, attribute, change) {
     "details",
     { className: "fine" },
     element("summary", {}, "Fine control"),
-    ...knobs.map((knob) => knob.element),
+    ...Object.values(knobs).map((knob) => knob.element),
     reset,
   );
   return {
     element: element("div", { className: "knobs" }, first.element, fine),
     show(edit) {
       const values = effective(edit, attribute, card.num_ws ?? 1);
-      for (const knob of [first, ...knobs]) knob.show(values);
+      first.show(values);
+      for (const [name, knob] of Object.entries(knobs)) {
+        knob.element.classList.toggle("unused", !takes(values.method, name));
+        knob.show(values);
+      }
     },
   };
 }
@@ -87,7 +92,7 @@ function stop(set) {
 function method(methods, set) {
   const options = methods.map((name) => element("option", { value: name }, spoken(name)));
   const select = element("select", {}, ...options);
-  select.addEventListener("change", () => set({ method: select.value }));
+  select.addEventListener("change", () => set(asMethod(select.value)));
   return {
     element: element("label", { className: "knob" }, element("span", {}, "Method"), select),
     show: (values) => {

@@ -5,8 +5,9 @@ import { percent, spoken } from "./elements.js";
 
 /** The answer's report of one edit as a sentence or two. */
 export function reportText(edit, card) {
-  const end = edit.reached ? "Target reached" : "Target not reached";
   const steps = `${edit.steps_taken} ${edit.steps_taken === 1 ? "step" : "steps"}`;
+  if (edit.reached === null) return `Styles moved in ${steps}; the classifiers cannot read them.`;
+  const end = edit.reached ? "Target reached" : "Target not reached";
   return `${end} in ${steps}. ${maskText(edit, card)}`;
 }
 

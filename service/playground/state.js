@@ -4,6 +4,8 @@
 // edit:  {attribute, target, steps?, step_size?, exclude?, layers?, stop?, method?};
 //        what is missing comes from the model's card.
 
+import { DEFAULT_METHOD, ownDefaults } from "./methods.js";
+
 export const MAX_EDITS = 8;
 export const MAX_SEED = 2 ** 32 - 1;
 const FIRST_SEED = 27;
@@ -53,15 +55,16 @@ export function withMoved(state, attribute, by) {
   return { ...state, edits };
 }
 
-/** Every knob of an edit: what the user set, else what the card says. */
+/** Every knob of an edit: what the user set, else what its method does, else what the card says. */
 export function effective(edit, attributeCard, numLayers) {
-  const card = attributeCard.defaults;
+  const method = edit.method ?? DEFAULT_METHOD;
+  const card = { ...attributeCard.defaults, ...ownDefaults(method) };
   return {
     steps: edit.steps ?? card.steps,
     step_size: edit.step_size ?? card.step_size,
     exclude: edit.exclude ?? card.exclude,
     layers: edit.layers ?? card.layers ?? [0, numLayers],
     stop: edit.stop ?? null,
-    method: edit.method ?? "gradctrl",
+    method,
   };
 }
