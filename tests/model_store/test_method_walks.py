@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from editing import class_probabilities, edited_point
+from editing import Trajectory, class_probabilities, edited_point
 from model_store import (
     EditKnobs,
     MethodName,
@@ -74,6 +74,26 @@ def test_masks_and_sizes_of_the_edit_are_used(
     assert walked.styles is not None
     vector = repertoire.directions["stylespace", "age"].vectors[1]
     torch.testing.assert_close(walked.styles, torch.tensor([[0.0], [0.5], [1.0]]) * vector)
+
+
+def test_a_walk_that_stops_early_tells_of_the_steps_that_count(
+    tiny_lines: StoredModel, repertoire: Repertoire
+) -> None:
+    offers, card = method_offers(tiny_lines), tiny_lines.card
+    exclude = [("age", 4)]
+
+    def walked(steps: int, stop: float | None = None) -> Trajectory:
+        knobs = EditKnobs(steps, exclude=exclude, stop=stop)
+        edit = plan_by_method(card, offers, "gradctrl-released", "smile", "smiling", knobs)
+        return walk_by_method(repertoire, LATENT, edit).trajectory
+
+    whole, short = walked(9), walked(3)
+    assert whole.kept_norm < short.kept_norm  # what the later steps keep is not its business
+    level = float(short.probabilities[0, 3, 0, 1]) - 1e-6
+    stopped = walked(9, stop=level)
+    assert stopped.steps_taken.tolist() == [3]
+    assert torch.equal(stopped.kept_norm, short.kept_norm)
+    assert torch.equal(stopped.masked_channels, short.masked_channels)
 
 
 def test_a_model_without_heads_has_no_repertoire(bentoml_home: object) -> None:

@@ -328,3 +328,29 @@ def test_edits_are_counted_by_their_method(service: Service) -> None:
         assert any(part in line for line in counted), counted
     methods = {line.split('method="')[1].split('"')[0] for line in counted}
     assert {"gradctrl", "ganspace", "stylespace"} <= methods <= set(METHODS)
+
+
+def test_styles_move_in_a_photo_that_the_generator_was_tuned_to(service: Service) -> None:
+    """Of a stylespace edit with pivotal tuning: the frame goes back into the photo's square."""
+    seeds = {"seeds": [3], "output": {"size": 40}}
+    photo = np.zeros((40, 60, 3), np.uint8)
+    drawn = base64.b64decode(post(service, "/v1/generate", seeds).json()["images"][0])
+    photo[:, 10:50] = np.asarray(Image.open(io.BytesIO(drawn)).convert("RGB"))
+    file = io.BytesIO()
+    Image.fromarray(photo).save(file, "PNG")
+    body = {
+        "source": {"image": base64.b64encode(file.getvalue()).decode()},
+        "inversion": {"mode": "pivotal", "steps": 20},
+        "output": {"paste_back": True},
+    }
+    answer = post(service, "/v1/edit", {**body, "edits": [STYLE]})
+    assert answer.status_code == 200, answer.text
+    found = answer.json()
+    assert found["edits"][0]["reached"] is None
+    frames = [pixels(base64.b64decode(frame["image"])) for frame in found["frames"]]
+    assert [frame.shape for frame in frames] == [photo.shape] * 4
+    still = post(service, "/v1/edit", {**body, "edits": [{**STYLE, "steps": 0}]}).json()
+    assert still["frames"][0]["image"] == found["frames"][0]["image"]
+    moved = np.abs(frames[-1] - frames[0]).max(axis=(0, 2))  # of each column
+    assert moved[12:48].max() > 2
+    assert (frames[-1][:, [0, 59]] == photo[:, [0, 59]]).all()
