@@ -1,5 +1,7 @@
 """Jobs through the client: submit, wait, progress, cancel, refusals."""
 
+import base64
+
 import pytest
 from gradctrl_client import (
     BadRequestError,
@@ -7,6 +9,7 @@ from gradctrl_client import (
     DeadlineExceededError,
     Edit,
     Generated,
+    Inverted,
     Job,
     JobCancelledError,
     UnknownClassError,
@@ -39,12 +42,16 @@ def test_every_kind(service_url: str) -> None:
         found = client.wait(client.submit("directions", body))
         assert isinstance(found, dict)
         assert found["direction"].shape == (16,)
+        image = base64.b64encode(generated.encoded[0]).decode()
+        inverted = client.wait(client.submit("invert", {"image": image, "inversion": {"steps": 5}}))
+        assert isinstance(inverted, Inverted)
+        assert inverted.latent.shape == (16,)
 
 
 def test_an_unknown_kind_is_refused(service_url: str) -> None:
     with Client(service_url) as client, pytest.raises(BadRequestError) as caught:
         client.submit("dance", {})
-    assert caught.value.allowed == ["directions", "edit", "generate", "score"]
+    assert caught.value.allowed == ["directions", "edit", "generate", "invert", "score"]
 
 
 def test_a_failed_job_raises_what_the_call_would(service_url: str) -> None:

@@ -7,13 +7,16 @@ import numpy as np
 import pytest
 from gradctrl_client import (
     AsyncClient,
+    BadImageError,
     BadRequestError,
     Client,
     GradCtrlError,
+    Inverted,
     ServiceUnreachableError,
     UnknownClassError,
     UnsupportedError,
 )
+from gradctrl_client.options import InvertOptions
 
 from tests.servers import free_port
 
@@ -50,6 +53,30 @@ def test_a_stream(url: str) -> None:
         np.testing.assert_array_equal(stream.summary.latent, whole.latent)
         with pytest.raises(UnknownClassError):
             client.edit_stream("smile", "grinning", seed=7)
+
+
+def test_an_inversion_is_that_of_rest(url: str, service_url: str) -> None:
+    options: InvertOptions = {"model": "tiny-style", "mode": "optimize", "steps": 20}
+
+    async def on_a_loop(address: str, image: bytes) -> Inverted:
+        async with AsyncClient(address) as client:
+            return await client.invert(image, **options)
+
+    with Client(url) as client, Client(service_url) as rest:
+        image = client.generate(seeds=[3], model="tiny-style").encoded[0]
+        found = client.invert(image, **options)
+        assert found.space == "w_plus"
+        assert found.report["steps_taken"] == 20
+        assert found.reconstruction.size == (16, 16)
+        expected = rest.invert(image, **options)
+        edit = rest.edit(latent=found.latent, space=found.space, model=found.model, **SMILE)
+        assert edit.frames[0].encoded == found.encoded
+        with pytest.raises(BadImageError):
+            client.invert(b"GIF")
+    for one in (expected, *(asyncio.run(on_a_loop(a, image)) for a in (url, service_url))):
+        np.testing.assert_array_equal(one.latent, found.latent)
+        assert (one.encoded, one.model) == (found.encoded, found.model)
+        assert {**one.report, "seconds": 0} == {**found.report, "seconds": 0}
 
 
 def test_on_an_event_loop(url: str) -> None:
@@ -133,7 +160,7 @@ def test_what_protobuf_cannot_hold_names_the_field(
 def test_what_grpc_does_not_carry_says_so(url: str) -> None:
     with Client(url) as client, pytest.raises(UnsupportedError, match="http://") as caught:
         client.submit_edit(seed=7, **SMILE)
-    assert caught.value.allowed == ["edit", "generate", "models", "score"]
+    assert caught.value.allowed == ["edit", "generate", "invert", "models", "score"]
 
 
 def test_an_idempotency_key_holds_one_body(url: str) -> None:

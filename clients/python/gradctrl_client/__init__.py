@@ -25,7 +25,7 @@ from gradctrl_client.errors import (
     UnknownModelError,
     UnsupportedError,
 )
-from gradctrl_client.results import AppliedEdit, Edit, EditSummary, Frame, Generated, Job
+from gradctrl_client.results import AppliedEdit, Edit, EditSummary, Frame, Generated, Inverted, Job
 from gradctrl_client.streams import AsyncEditStream, EditStream
 
 __all__ = [
@@ -46,6 +46,7 @@ __all__ = [
     "ImageTooLargeError",
     "InternalError",
     "InversionFailedError",
+    "Inverted",
     "Job",
     "JobCancelledError",
     "NoEditableChannelsError",

@@ -17,6 +17,7 @@ from gradctrl_client.results import (
     EditSummary,
     Frame,
     Generated,
+    Inverted,
     Job,
     JobResult,
     Latent,
@@ -73,6 +74,19 @@ def generated(answer: wire.GenerateAnswer) -> Generated:
     return Generated([decode_image(one) for one in encoded], latents, answer.model, encoded)
 
 
+def inverted(answer: wire.InvertAnswer) -> Inverted:
+    """Of /v1/invert."""
+    encoded = base64.b64decode(answer.reconstruction)
+    return Inverted(
+        _latent(answer.latent),
+        answer.latent.space,
+        decode_image(encoded),
+        answer.model,
+        answer.inversion.to_dict(),
+        encoded,
+    )
+
+
 def scores(answer: wire.ScoreAnswer) -> list[Scores]:
     """Of /v1/score."""
     return [one.to_dict() for one in answer.scores]
@@ -106,6 +120,7 @@ def job(answer: wire.JobAnswer) -> Job:
 _JOB_RESULTS: dict[str, Callable[[Mapping[str, Any]], JobResult]] = {
     "edit": lambda result: edit(wire.EditBodyAnswer.from_dict(result)),
     "generate": lambda result: generated(wire.GenerateAnswer.from_dict(result)),
+    "invert": lambda result: inverted(wire.InvertAnswer.from_dict(result)),
     "score": lambda result: scores(wire.ScoreAnswer.from_dict(result)),
     "directions": lambda result: directions(wire.DirectionsAnswer.from_dict(result)),
 }

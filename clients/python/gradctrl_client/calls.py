@@ -9,8 +9,8 @@ from typing import Any, Generic, TypeVar
 
 from gradctrl_client import requests
 from gradctrl_client.generated import models as wire
-from gradctrl_client.options import EditOptions, GenerateOptions, Latents
-from gradctrl_client.results import Edit, Generated, Job, Scores
+from gradctrl_client.options import EditOptions, GenerateOptions, InvertOptions, Latents
+from gradctrl_client.results import Edit, Generated, Inverted, Job, Scores
 
 Result = TypeVar("Result")
 
@@ -37,6 +37,7 @@ class Call(Generic[Result]):
 JOB_BODIES: dict[str, Any] = {
     "edit": (wire.EditJob, requests.read_edit_body),
     "generate": (wire.GenerateJob, requests.read_generate_body),
+    "invert": (wire.InvertJob, requests.read_invert_body),
     "score": (wire.ScoreJob, requests.read_score_body),
     "directions": (wire.DirectionsJob, requests.read_directions_body),
 }
@@ -59,6 +60,11 @@ def generate(seeds: Any, options: GenerateOptions) -> Call[Generated]:
     data = {"seeds": seeds, **options}
     data.pop("idempotency_key", None)
     return Call("generate", {"body": requests.read_generate_body(data), **key})
+
+
+def invert(image: bytes, options: InvertOptions) -> Call[Inverted]:
+    """Of /v1/invert."""
+    return Call("invert", {"body": requests.invert_body(image, options)})
 
 
 def score(latents: Latents, model: str | None) -> Call[list[Scores]]:

@@ -10,9 +10,9 @@ from typing import Any, TypeVar, Unpack
 from gradctrl_client import calls
 from gradctrl_client.connection import DEFAULT_TIMEOUT_S, ConnectionSettings, Tls
 from gradctrl_client.errors import DeadlineExceededError, GradCtrlError
-from gradctrl_client.options import EditOptions, GenerateOptions, Latents
+from gradctrl_client.options import EditOptions, GenerateOptions, InvertOptions, Latents
 from gradctrl_client.polling import POLL_S, next_poll_s, result_of
-from gradctrl_client.results import Edit, Generated, Job, JobResult, Scores
+from gradctrl_client.results import Edit, Generated, Inverted, Job, JobResult, Scores
 from gradctrl_client.retrying import Retrying
 from gradctrl_client.streams import EditStream
 from gradctrl_client.transports import open_transport
@@ -84,6 +84,10 @@ class Client:
     def generate(self, seeds: Any = None, **options: Unpack[GenerateOptions]) -> Generated:
         """Images of seeds or of latents."""
         return self._run(calls.generate(seeds, options))
+
+    def invert(self, image: bytes, **options: Unpack[InvertOptions]) -> Inverted:
+        """The latent of an encoded image (PNG, JPEG, WebP) and the image that it gives."""
+        return self._run(calls.invert(image, options))
 
     def score(self, latents: Latents, *, model: str | None = None) -> list[Scores]:
         """Class probabilities of latents."""

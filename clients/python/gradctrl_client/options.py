@@ -46,6 +46,18 @@ class EditOptions(CommonOptions, SingleEdit, total=False):
     frames: str | None  # "all" or "final"
 
 
+class InvertOptions(TypedDict, total=False):
+    """Of an inversion; what is left out or None is the default."""
+
+    model: str | None  # name or tag; default: the first served model
+    mode: str | None  # encoder, optimize or pivotal
+    steps: Number | None  # of the search, at most
+    space: str | None  # w or w_plus of a StyleGAN, z of a DCGAN
+    align: bool | None  # cut the photo around its face, for models of faces
+    max_error: float | None  # refused above this mean squared error of pixels in 0..1
+    output: Mapping[str, Any] | None  # of the reconstruction: format, quality, size
+
+
 class GenerateOptions(CommonOptions, total=False):
     """Of generated images: seeds or latents."""
 

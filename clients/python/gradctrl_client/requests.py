@@ -15,10 +15,11 @@ import numpy as np
 
 from gradctrl_client.errors import BadRequestError, GradCtrlError, error_of
 from gradctrl_client.generated import models as wire
-from gradctrl_client.options import EditOptions, SingleEdit
+from gradctrl_client.options import EditOptions, InvertOptions, SingleEdit
 
 ITEMIZED = ("latents", "seeds")  # a refusal names the item
 SOURCE_FIELDS = ("seed", "latent", "space", "class_label", "image")
+INVERSION_FIELDS = ("mode", "steps", "space", "align", "max_error")
 EDIT_FIELDS = tuple(SingleEdit.__annotations__)
 
 Model = TypeVar("Model")
@@ -42,6 +43,23 @@ def edit_body(attribute: str | None, target: str | None, options: EditOptions) -
         given["image"] = base64.b64encode(given["image"]).decode()
     given["source"] = {name: given.pop(name) for name in SOURCE_FIELDS if name in given}
     return read_edit_body(given)
+
+
+def invert_body(image: bytes, options: InvertOptions) -> wire.InvertBody:
+    """The body of /v1/invert."""
+    given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
+    knobs = {name: given.pop(name) for name in INVERSION_FIELDS if name in given}
+    given["image"] = base64.b64encode(image).decode()
+    return read_invert_body({**given, "inversion": knobs} if knobs else given)
+
+
+def read_invert_body(data: Mapping[str, Any]) -> wire.InvertBody:
+    """The body of /v1/invert from its JSON form."""
+    parts = {
+        **_part(data, "inversion", _read_inversion),
+        **_part(data, "output", _read_output),
+    }
+    return _read(wire.InvertBody, {**data, **parts})
 
 
 def read_edit_body(data: Mapping[str, Any]) -> wire.EditBody:

@@ -75,7 +75,19 @@ class Generated:
     encoded: list[bytes]  # the images as the service encoded them
 
 
-JobResult = Edit | Generated | list[Scores] | dict[str, Any]
+@dataclass(frozen=True, eq=False)
+class Inverted:
+    """The latent of an image; it can be the source of edits and of further requests."""
+
+    latent: Latent
+    space: str
+    reconstruction: Image.Image  # what the latent gives
+    model: str
+    report: dict[str, Any]  # mode, steps taken, errors, and whether a face was cut out
+    encoded: bytes  # the reconstruction as the service encoded it
+
+
+JobResult = Edit | Generated | Inverted | list[Scores] | dict[str, Any]
 
 
 @dataclass(frozen=True, eq=False)

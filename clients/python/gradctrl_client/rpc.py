@@ -1,7 +1,7 @@
 """The gRPC transport: `pip install gradctrl-client[grpc]`, `Client("grpc://host:3001")`.
 
-`grpc://` is plain text, `grpcs://` is TLS. It carries edits, streams, generate, score and models;
-the REST API has the rest.
+`grpc://` is plain text, `grpcs://` is TLS. It carries edits, streams, inversions, generate, score
+and models; the REST API has the rest.
 """
 
 from __future__ import annotations
@@ -32,12 +32,14 @@ OPTIONS = (("grpc.max_receive_message_length", -1),)  # answers are as large as 
 class _Method:
     name: str  # of the stub
     request: Callable[[Any], Any]
-    result: Callable[[Any], Any]
+    result: Callable[[Any], Any]  # of the answer, or of the last message of a stream
+    is_stream: bool = False
 
 
 METHODS = {
     "edit": _Method("Edit", messages.edit_request, messages.edit_result),
     "generate": _Method("Generate", messages.generate_request, messages.generated),
+    "invert": _Method("Invert", messages.invert_request, messages.inverted, is_stream=True),
     "score": _Method("Score", messages.score_request, messages.scores),
     "models": _Method("ListModels", messages.models_request, messages.models),
 }
@@ -61,6 +63,8 @@ class RpcTransport:
         request = method.request(call.body)
         with _translated():
             answer = getattr(self._stub, method.name)(request, **_options(self._settings, call))
+            if method.is_stream:
+                *_, answer = answer
         return method.result(answer)
 
     def stream(self, call: Call[Any]) -> Iterator[Frame | EditSummary]:
@@ -100,7 +104,11 @@ class AsyncRpcTransport:
         request = method.request(call.body)
         stub = _stub(self._channel())
         with _translated():
-            answer = await getattr(stub, method.name)(request, **_options(self._settings, call))
+            asked = getattr(stub, method.name)(request, **_options(self._settings, call))
+            if method.is_stream:
+                *_, answer = [message async for message in asked]
+            else:
+                answer = await asked
         return method.result(answer)
 
     async def stream(self, call: Call[Any]) -> AsyncIterator[Frame | EditSummary]:

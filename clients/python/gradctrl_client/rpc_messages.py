@@ -18,6 +18,7 @@ from gradctrl_client.results import (
     EditSummary,
     Frame,
     Generated,
+    Inverted,
     Latent,
     Scores,
     decode_image,
@@ -40,10 +41,7 @@ def edit_request(body: Any) -> pb.EditRequest:
         _set_edit(message.edits.add(), one, f"edits[{index}]")
     output = ("format", "quality", "size", "paste_back")
     _set(message.output, data.get("output") or {}, "output", *output)
-    if (inversion := data.get("inversion")) is not None:
-        message.inversion.SetInParent()
-        knobs = ("mode", "steps", "space", "align", "max_error")
-        _set(message.inversion, inversion, "inversion", *knobs)
+    _set_inversion(message.inversion, data.get("inversion"))
     return message
 
 
@@ -60,6 +58,16 @@ def generate_request(body: Any) -> pb.GenerateRequest:
     _extend(message.seeds, data.get("seeds") or (), "seeds")
     _add_latents(message.latents, data.get("latents") or ())
     _set_class(message.class_label, data.get("class_label"), "class_label")
+    _set(message.output, data.get("output") or {}, "output", "format", "quality", "size")
+    return message
+
+
+def invert_request(body: Any) -> pb.InvertRequest:
+    """Of a generated InvertBody."""
+    data: Json = body.to_dict()
+    message = pb.InvertRequest(image=base64.b64decode(data["image"] or ""))
+    _set(message, data, "", "model")
+    _set_inversion(message.inversion, data.get("inversion"))
     _set(message.output, data.get("output") or {}, "output", "format", "quality", "size")
     return message
 
@@ -117,6 +125,16 @@ def generated(message: pb.GenerateResponse) -> Generated:
     return Generated([decode_image(one) for one in encoded], latents, message.model, encoded)
 
 
+def inverted(message: pb.InvertResponse) -> Inverted:
+    """Of the last event of Invert."""
+    found = message.result
+    image = decode_image(found.reconstruction)
+    report = _inversion(found.inversion)
+    return Inverted(
+        _latent(found.latent), found.space, image, found.model, report, found.reconstruction
+    )
+
+
 def scores(message: pb.ScoreResponse) -> list[Scores]:
     """Of Score."""
     return [_scores(one.attributes) for one in message.scores]
@@ -167,6 +185,12 @@ def _set_source(message: pb.Source, source: Json) -> None:
     if (image := source.get("image")) is not None:
         message.image = base64.b64decode(image)
     _set_class(message.class_label, source.get("class_label"), "source.class_label")
+
+
+def _set_inversion(message: pb.Inversion, knobs: Json | None) -> None:
+    if knobs is not None:
+        message.SetInParent()
+        _set(message, knobs, "inversion", "mode", "steps", "space", "align", "max_error")
 
 
 def _set_edit(message: pb.AttributeEdit, edit: Json, place: str) -> None:
