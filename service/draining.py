@@ -12,6 +12,7 @@ import socket
 import threading
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from types import FrameType
 from typing import Any
 
@@ -141,10 +142,12 @@ def _stop_listening(handler: Any) -> None:
     """Have the kernel refuse connections, if the handler is that of a uvicorn server.
 
     BentoML's parent process shares the socket: connections would be taken and never answered.
+    Several workers of the API share it as well: then one of them is first.
     """
     for server in getattr(getattr(handler, "__self__", None), "servers", ()):
         for listening in server.sockets:
-            with socket.socket(fileno=os.dup(listening.fileno())) as shared:
+            shared = socket.socket(fileno=os.dup(listening.fileno()))
+            with shared, suppress(OSError):  # ENOTCONN: shut down already
                 shared.shutdown(socket.SHUT_RDWR)
 
 

@@ -99,6 +99,23 @@ def test_a_sigterm_under_load_answers_what_was_accepted(
     assert "refused" in after
 
 
+@pytest.mark.slow
+def test_several_workers_of_the_api_all_end(
+    tiny: StoredModel, bentoml_home: Path, tmp_path: Path
+) -> None:
+    """They share a listening socket, and only one of them can be the first to shut it down."""
+    two = {"BENTOML_CONFIG_OPTIONS": "services.edit_service.workers=2"}
+    log = tmp_path / "log.txt"
+    with running_server(bentoml_home, log, "--models", "tiny", **two) as url:
+        server = server_of(url)
+        tree = [server, *server.children(recursive=True)]
+        workers = [one for one in tree if "edit_service" in one.cmdline()]
+        assert len(workers) == 2
+        server.send_signal(signal.SIGTERM)
+        _, alive = psutil.wait_procs(tree, timeout=GRACE_S)
+        assert alive == []
+
+
 def waits(holds: Holds) -> float:
     """Seconds until a runner that is told to stop goes."""
     started = time.monotonic()

@@ -9,7 +9,7 @@ import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -232,10 +232,6 @@ def test_two_workers_of_the_api_add_up(
             assert found.value('sum(bentoml_service_request_total{endpoint="/v1/edit"})') == 60
             assert found.value('gradctrl_runners_available{runner="generator"}') == 1
             assert found.value("sum(gradctrl_in_flight)") == 0
-        workers = tree_of(url)
-    for worker in workers:  # of several API workers, one may outlive the SIGTERM of its parent
-        with suppress(psutil.NoSuchProcess):
-            worker.kill()
     # One line per worker says that it began.
     assert log.read_text().count("Service edit_service initialized") == 2
 
@@ -258,17 +254,6 @@ def test_a_killed_runner_leaves_nothing_in_flight(
         os.kill(runner_of(url, "generator_runner"), signal.SIGKILL)
         assert {answer.result().status_code for answer in answers} <= {200, 503}
         assert in_flight.search(httpx.get(f"{url}/metrics").text) is None
-
-
-def tree_of(url: str) -> list[psutil.Process]:
-    """The processes below the server at a URL."""
-    port = str(httpx.URL(url).port)
-    return [
-        child
-        for process in psutil.process_iter(["cmdline"])
-        if port in (line := process.info["cmdline"] or []) and "serve" in line
-        for child in process.children(recursive=True)
-    ]
 
 
 def runner_of(url: str, service: str) -> int:
