@@ -7,7 +7,7 @@ W1^T diag(leaky') W2^T v, so no autograd graph is built; a test holds it against
 import torch
 from torch import Tensor
 
-from editing.scoring import NEGATIVE_SLOPE, StackedHeads, class_logits, hidden_activations
+from editing.scoring import NEGATIVE_SLOPE, Reading, StackedHeads, read_points
 from editing.shapes import expect_shape
 
 
@@ -16,12 +16,7 @@ def combined_rows(heads: StackedHeads, latents: Tensor, weights: Tensor) -> Tens
 
     latents: [N, C]. With one-hot weights these are the logit rows of the Jacobian.
     """
-    samples = latents.shape[0]
-    expect_shape("weights", weights, (samples, *heads.class_bias.shape))
-    active = hidden_activations(heads, latents) > 0
-    slope = torch.where(active, 1.0, NEGATIVE_SLOPE).to(latents.dtype)  # [N, A, U]
-    backward = torch.einsum("nak,aku->nau", weights, heads.class_weight) * slope
-    return torch.einsum("nau,auc->nac", backward, heads.hidden_weight)
+    return _rows(heads, read_points(heads, latents), weights)
 
 
 def jacobian(heads: StackedHeads, latents: Tensor) -> Tensor:
@@ -44,9 +39,21 @@ def log_odds_rows(heads: StackedHeads, latents: Tensor, targets: Tensor) -> Tens
     attribute, equal to the signed gradient of its logit (paper, Eq. 2); unlike the probability
     it does not vanish when the head saturates.
     """
-    expect_shape("targets", targets, (latents.shape[0], heads.num_attributes))
-    logits = class_logits(heads, latents)  # [N, A, K]
+    return log_odds_rows_of(heads, read_points(heads, latents), targets)
+
+
+def log_odds_rows_of(heads: StackedHeads, reading: Reading, targets: Tensor) -> Tensor:
+    """The same of points that have been read."""
+    expect_shape("targets", targets, reading.logits.shape[:2])
     chosen = targets.unsqueeze(2)
-    others = logits.scatter(2, chosen, -torch.inf).softmax(dim=2)  # zero at the target
+    others = reading.logits.scatter(2, chosen, -torch.inf).softmax(dim=2)  # zero at the target
     weights = (-others).scatter(2, chosen, 1.0)
-    return combined_rows(heads, latents, weights)
+    return _rows(heads, reading, weights)
+
+
+def _rows(heads: StackedHeads, reading: Reading, weights: Tensor) -> Tensor:  # [N, A, C]
+    samples = reading.hidden.shape[0]
+    expect_shape("weights", weights, (samples, *heads.class_bias.shape))
+    slope = torch.where(reading.hidden > 0, 1.0, NEGATIVE_SLOPE).to(weights.dtype)  # [N, A, U]
+    backward = torch.einsum("nak,aku->nau", weights, heads.class_weight) * slope
+    return torch.einsum("nau,auc->nac", backward, heads.hidden_weight)

@@ -63,6 +63,15 @@ class StackedHeads:
         """C, the number of channels of the latents these heads read."""
         return self.hidden_weight.shape[2]
 
+    def of(self, attributes: Tensor) -> "StackedHeads":
+        """The heads of some attributes, int64 [B], in that order."""
+        return StackedHeads(
+            self.hidden_weight[attributes],
+            self.hidden_bias[attributes],
+            self.class_weight[attributes],
+            self.class_bias[attributes],
+        )
+
     def to(self, device: torch.device | str, dtype: torch.dtype) -> "StackedHeads":
         """The same heads on another device, in another dtype."""
         return StackedHeads(
@@ -76,6 +85,19 @@ class StackedHeads:
                 )
             )
         )
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What heads make of points: one pass serves scores and gradients."""
+
+    hidden: Tensor  # [N, A, U], hidden units before the leaky ReLU
+    logits: Tensor  # [N, A, K]; -inf for classes that an attribute does not have
+
+    @property
+    def probabilities(self) -> Tensor:
+        """[N, A, K], summing to 1 over K."""
+        return self.logits.softmax(dim=2)
 
 
 def stack_heads(heads: Sequence[Head]) -> StackedHeads:
@@ -105,22 +127,23 @@ def stack_heads(heads: Sequence[Head]) -> StackedHeads:
     return stacked
 
 
-def hidden_activations(heads: StackedHeads, latents: Tensor) -> Tensor:
-    """Hidden units before the leaky ReLU, [N, A, U], of latents [N, C]."""
+def read_points(heads: StackedHeads, latents: Tensor) -> Reading:
+    """What the heads make of latents [N, C]."""
     expect_shape("latents", latents, (None, heads.num_channels))
-    units = torch.einsum("nc,auc->nau", latents, heads.hidden_weight)
-    return units + heads.hidden_bias
+    hidden = torch.einsum("nc,auc->nau", latents, heads.hidden_weight) + heads.hidden_bias
+    units = functional.leaky_relu(hidden, NEGATIVE_SLOPE)
+    logits = torch.einsum("nau,aku->nak", units, heads.class_weight) + heads.class_bias
+    return Reading(hidden, logits)
 
 
 def class_logits(heads: StackedHeads, latents: Tensor) -> Tensor:
     """Logits [N, A, K] of latents [N, C]; -inf for classes that an attribute does not have."""
-    units = functional.leaky_relu(hidden_activations(heads, latents), NEGATIVE_SLOPE)
-    return torch.einsum("nau,aku->nak", units, heads.class_weight) + heads.class_bias
+    return read_points(heads, latents).logits
 
 
 def class_probabilities(heads: StackedHeads, latents: Tensor) -> Tensor:
     """Probabilities [N, A, K] of latents [N, C], summing to 1 over K."""
-    return class_logits(heads, latents).softmax(dim=2)
+    return read_points(heads, latents).probabilities
 
 
 def log_odds(logits: Tensor) -> Tensor:

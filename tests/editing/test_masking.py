@@ -72,3 +72,28 @@ def test_wrong_shapes_are_named() -> None:
         mask_salient_channels(GRADIENT, SALIENCY[:, :, :3], top_k(1, 1))
     with pytest.raises(ShapeError, match="top_k"):
         mask_salient_channels(GRADIENT, SALIENCY, top_k(1))
+
+
+def test_every_count_masks_what_a_whole_sort_would() -> None:
+    """Also with ties at the threshold, and counts that differ by sample and attribute."""
+    generator = torch.manual_seed(0)
+    saliency = torch.randint(0, 6, (40, 3, 12), generator=generator).float()
+    counts = torch.randint(0, 13, (40, 3), generator=generator)
+    found = mask_salient_channels(torch.ones(40, 12), saliency, counts)
+    for n in range(40):
+        protected = torch.zeros(12, dtype=torch.bool)
+        for a in range(3):
+            if counts[n, a] > 0:
+                ordered = saliency[n, a].sort(descending=True).values
+                protected |= saliency[n, a] >= ordered[counts[n, a] - 1]
+        assert torch.equal(found.direction[n] == 0, protected)
+        assert found.masked_channels[n] == protected.sum()
+
+
+def test_half_precision_masks_the_same_channels() -> None:
+    saliency = torch.randn(3, 2, 20, generator=torch.manual_seed(0)).abs().bfloat16()
+    counts = torch.tensor([[3, 0], [1, 7], [20, 2]])
+    gradient = torch.ones(3, 20)
+    half = mask_salient_channels(gradient.bfloat16(), saliency, counts)
+    whole = mask_salient_channels(gradient, saliency.float(), counts)
+    assert torch.equal(half.direction == 0, whole.direction == 0)

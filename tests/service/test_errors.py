@@ -5,6 +5,8 @@ from typing import Any
 import httpx
 import pytest
 
+from model_store import METHODS
+
 GOOD = {"attribute": "smile", "target": "smiling"}
 SEED = {"seed": 1}
 
@@ -96,7 +98,7 @@ CASES: list[tuple[str, dict[str, Any], int, str, str, Any]] = [
         None,
     ),
     ("/v1/edit", body(layers=[0, 5]), 400, "bad_request", "edits[0].layers", [0, 1]),
-    ("/v1/edit", body(method="magic"), 400, "bad_request", "edits[0].method", ["gradctrl"]),
+    ("/v1/edit", body(method="magic"), 400, "bad_request", "edits[0].method", [*METHODS]),
     ("/v1/edit", {**body(), "edits": []}, 400, "bad_request", "edits", ["min_length 1"]),
     ("/v1/edit", {**body(), "surprise": 1}, 400, "bad_request", "surprise", None),
     (
