@@ -10,6 +10,8 @@ import typer
 from pydantic import ValidationError
 
 from model_store import ModelStoreError, models_to_serve
+from service.api_keys import KeyFileError, read_keys
+from service.exposure import ExposedError, expect_guarded
 from service.settings import ENV_PREFIX, Settings, describe_settings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -64,6 +66,12 @@ def _check_ports(host: str, port: int) -> None:
         raise SystemExit(f"error: {shown}{first['msg']}") from error
     if config.grpc_port == port:
         raise SystemExit(f"error: REST and gRPC cannot both listen on port {port}")
+    try:
+        expect_guarded(config, host, *([config.grpc_host] if config.grpc_port else []))
+        if config.api_keys_file is not None:
+            read_keys(config.api_keys_file)
+    except (ExposedError, KeyFileError) as error:
+        raise SystemExit(f"error: {error}") from error
     _check_port(host, port)
     if config.grpc_port:
         _check_port(config.grpc_host, config.grpc_port)

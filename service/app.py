@@ -6,10 +6,12 @@ import uuid
 import bentoml
 
 from model_store import method_offers, models_to_serve
+from service.access import Access
 from service.admission import Gate
 from service.cache import AnswerCache
 from service.draining import Drain, on_sigterm
 from service.engine import Engine, Runner
+from service.exposure import expect_guarded
 from service.handlers import Handlers
 from service.idempotency import Idempotency
 from service.inverting import Inverting
@@ -27,7 +29,8 @@ from service.settings import Settings, settings
 from service.specs import ServedCard
 
 configure_logging(settings().log_format)  # here, so that BentoML's parent process has it too
-rest = build_rest(settings())
+access = Access.of(settings())
+rest = build_rest(settings(), access)
 
 
 def build_handlers(config: Settings, classifier: Runner, generator: Runner) -> Handlers:
@@ -80,7 +83,8 @@ class EditService:
         drain = Drain(handlers.engine, sockets, config.drain_s, uuid.uuid4().hex)
         drain.before_end(jobs.stop)
         if config.grpc_port:
-            drain.stop_with(await start_rpc(handlers, config))
+            expect_guarded(config, config.grpc_host)
+            drain.stop_with(await start_rpc(handlers, config, access.expect))
         on_sigterm(drain.run)
         settle_garbage_collector()
 

@@ -80,7 +80,7 @@ class ApiError(Exception):
         self.status = int(STATUS[code] if status is None else status)
         self.headers = dict(headers or {})
         if code in ("overloaded", "too_many_requests"):
-            self.headers["Retry-After"] = str(RETRY_AFTER_S)
+            self.headers.setdefault("Retry-After", str(RETRY_AFTER_S))
 
     def within(self, prefix: str) -> "ApiError":
         """The same refusal of a field that lies deeper in a request."""

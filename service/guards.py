@@ -45,7 +45,7 @@ class BodyLimit:
             body += message.get("body", b"")
             more = message.get("more_body", False)
             if len(body) > self._max_bytes:
-                await _answer(self._too_large())(scope, receive, send)
+                await answer_error(self._too_large())(scope, receive, send)
                 return
         await self._app(scope, _replay(bytes(body), receive), send)
 
@@ -82,7 +82,8 @@ def install_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _on_unexpected)
 
 
-def _answer(error: ApiError) -> JSONResponse:
+def answer_error(error: ApiError) -> JSONResponse:
+    """A refusal as HTTP has it, counted."""
     metrics.REJECTED.labels(error.code).inc()
     request_id = current_request_id()
     headers = {**error.headers, **({} if request_id is None else {REQUEST_ID: request_id})}
@@ -98,19 +99,19 @@ class _Ascii(JSONResponse):
 
 async def _on_api_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, ApiError)
-    return _answer(error)
+    return answer_error(error)
 
 
 async def _on_validation_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    return _answer(violation(error.errors(), skipped=1, tags=JOB_KINDS))
+    return answer_error(violation(error.errors(), skipped=1, tags=JOB_KINDS))
 
 
 async def _on_http_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     status = HTTPStatus(error.status_code)
     headers = dict(error.headers or {})
-    return _answer(ApiError("bad_request", str(error.detail), status=status, headers=headers))
+    return answer_error(ApiError("bad_request", str(error.detail), status=status, headers=headers))
 
 
 async def _on_gone(request: Request, error: Exception) -> Response:
@@ -119,4 +120,4 @@ async def _on_gone(request: Request, error: Exception) -> Response:
 
 async def _on_unexpected(request: Request, error: Exception) -> JSONResponse:
     logger.error("request failed", exc_info=error)
-    return _answer(ApiError("internal", "the service failed on this request; see its log"))
+    return answer_error(ApiError("internal", "the service failed on this request; see its log"))

@@ -37,7 +37,8 @@ logger = logging.getLogger("gradctrl.service")
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Behaviour = Callable[[Any, Context], Awaitable[Any]]
-Authorize = Callable[[Mapping[str, str | bytes]], None]  # raises an ApiError on refusal
+# Of the metadata of a call and the address of its caller; raises an ApiError on refusal.
+Authorize = Callable[[Mapping[str, str | bytes], str], None]
 
 
 class _Around(grpc.aio.ServerInterceptor):
@@ -227,7 +228,7 @@ class Authorized(_Around):
         behaviour = _behaviour(handler)
 
         async def authorized(request: Any, context: Context) -> Any:
-            self._authorize(call_metadata(context))
+            self._authorize(call_metadata(context), _address(context))
             return await behaviour(request, context)
 
         return _rebuilt(handler, authorized)
@@ -236,6 +237,11 @@ class Authorized(_Around):
 def call_metadata(context: Context) -> dict[str, str | bytes]:
     """The metadata of a call; the last of several values of a key."""
     return dict(context.invocation_metadata() or ())
+
+
+def _address(context: Context) -> str:
+    """The host of the peer, such as ipv4:127.0.0.1:5000."""
+    return context.peer().rpartition(":")[0]
 
 
 def request_id(context: Context) -> str:

@@ -7,13 +7,15 @@ import json
 import sys
 from pathlib import Path
 
+from service.access import Access
 from service.rest import build_rest
 from service.settings import Settings
 
 
 def document() -> str:
     """The document as the service answers it at /v1/openapi.json, indented."""
-    return json.dumps(build_rest(Settings()).openapi(), indent=2, ensure_ascii=False) + "\n"
+    rest = build_rest(Settings(), Access(keys=None, limit=None))
+    return json.dumps(rest.openapi(), indent=2, ensure_ascii=False) + "\n"
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from starlette.routing import Route
 
 from service import http_calls, streaming
+from service.access import Access, Door
 from service.errors import ApiError
 from service.guards import BodyLimit, install_error_handlers
 from service.http_calls import (
@@ -74,7 +75,7 @@ METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
 JobId = Annotated[str, Query(description="job_id of the submit")]
 
 
-def build_rest(config: Settings) -> FastAPI:
+def build_rest(config: Settings, access: Access) -> FastAPI:
     """The application; `app.state` gets its handlers and jobs when the runners are known."""
     app = FastAPI(
         title="GradCtrl",
@@ -87,12 +88,13 @@ def build_rest(config: Settings) -> FastAPI:
     )
     app.state.config = config
     app.add_middleware(BodyLimit, max_bytes=config.max_upload_bytes)
+    app.add_middleware(Door, access=access)
     if config.cors_origins:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=list(config.cors_origins),
             allow_methods=["GET", "POST", "DELETE"],
-            allow_headers=[FIELD, "If-None-Match"],
+            allow_headers=["Authorization", FIELD, "If-None-Match"],
             expose_headers=["ETag", "Retry-After", http_calls.REQUEST_ID],
         )
     install_error_handlers(app)

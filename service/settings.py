@@ -3,6 +3,7 @@
 from functools import lru_cache
 from typing import Annotated, Literal, Self
 
+import limits
 from pydantic import Field, FilePath, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -64,6 +65,20 @@ class Settings(BaseSettings):
     )
     timeout_s: float = Field(
         default=60.0, gt=0, le=600, description="longest time for one request, seconds"
+    )
+    api_keys_file: FilePath | None = Field(
+        default=None,
+        description="file of hashed API keys (python -m service.api_keys); none: anybody may call",
+    )
+    allow_anonymous: bool = Field(
+        default=False,
+        description="whether to listen beyond this machine without API keys, because something "
+        "else guards the service",
+    )
+    rate_limit: str = Field(
+        default="",
+        description="calls of one key, or of one address without keys, such as 600/minute; counted "
+        "in each API process; empty: no limit",
     )
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(), description="origins that browsers may call from, comma-separated; none"
@@ -139,6 +154,16 @@ class Settings(BaseSettings):
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("rate_limit")
+    @classmethod
+    def _is_rate(cls, value: str) -> str:
+        if value:
+            try:
+                limits.parse(value)
+            except ValueError as error:
+                raise ValueError(f"expected something like 600/minute, got {value!r}") from error
         return value
 
     @model_validator(mode="after")

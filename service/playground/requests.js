@@ -59,7 +59,7 @@ export function pythonOf(body, address, needsKey) {
   );
   if (source.image !== undefined) lines.push(`        image=Path("photo.jpg").read_bytes(),`);
   const listed = edits.map((edit) => `            ${spaced(edit)},`);
-  const key = needsKey ? `, headers={"authorization": f"Bearer {os.environ['GRADCTRL_API_KEY']}"}` : "";
+  const key = needsKey ? `, api_key=os.environ["GRADCTRL_API_KEY"]` : "";
   const imports = [
     needsKey ? "import os\n" : "",
     source.image === undefined ? "" : "from pathlib import Path\n",

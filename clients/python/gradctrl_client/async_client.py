@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, TypeVar, Unpack
 
 from gradctrl_client import calls
-from gradctrl_client.connection import DEFAULT_TIMEOUT_S, ConnectionSettings, Tls
+from gradctrl_client.connection import DEFAULT_TIMEOUT_S, ConnectionSettings, Tls, with_key
 from gradctrl_client.errors import DeadlineExceededError, GradCtrlError
 from gradctrl_client.options import EditOptions, GenerateOptions, InvertOptions, Latents
 from gradctrl_client.polling import POLL_S, next_poll_s, result_of
@@ -33,11 +33,12 @@ class AsyncClient:
         timeout_s: float = DEFAULT_TIMEOUT_S,
         *,
         retries: int = 3,
+        api_key: str | None = None,
         headers: Mapping[str, str] | None = None,
         tls: Tls | None = None,
     ) -> None:
         self._transport = open_async_transport(
-            ConnectionSettings(url, timeout_s, headers or {}, tls)
+            ConnectionSettings(url, timeout_s, with_key(headers, api_key), tls)
         )
         self._retrying = Retrying(retries, timeout_s)
 

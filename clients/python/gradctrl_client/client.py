@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, TypeVar, Unpack
 
 from gradctrl_client import calls
-from gradctrl_client.connection import DEFAULT_TIMEOUT_S, ConnectionSettings, Tls
+from gradctrl_client.connection import DEFAULT_TIMEOUT_S, ConnectionSettings, Tls, with_key
 from gradctrl_client.errors import DeadlineExceededError, GradCtrlError
 from gradctrl_client.options import EditOptions, GenerateOptions, InvertOptions, Latents
 from gradctrl_client.polling import POLL_S, next_poll_s, result_of
@@ -32,10 +32,12 @@ class Client:
         timeout_s: float = DEFAULT_TIMEOUT_S,
         *,
         retries: int = 3,
+        api_key: str | None = None,
         headers: Mapping[str, str] | None = None,
         tls: Tls | None = None,
     ) -> None:
-        self._transport = open_transport(ConnectionSettings(url, timeout_s, headers or {}, tls))
+        own = with_key(headers, api_key)
+        self._transport = open_transport(ConnectionSettings(url, timeout_s, own, tls))
         self._retrying = Retrying(retries, timeout_s)
 
     def __enter__(self) -> Client:

@@ -42,3 +42,12 @@ class ConnectionSettings:
     timeout_s: float = DEFAULT_TIMEOUT_S
     headers: Mapping[str, str] = field(default_factory=dict)
     tls: Tls | None = None
+
+
+def with_key(headers: Mapping[str, str] | None, api_key: str | None) -> Mapping[str, str]:
+    """The headers of every call; a key replaces another authorization."""
+    given = dict(headers or {})
+    if api_key is None:
+        return given
+    kept = {name: value for name, value in given.items() if name.lower() != "authorization"}
+    return {**kept, "authorization": f"Bearer {api_key}"}

@@ -1,0 +1,70 @@
+"""Who may call and how often, for every transport. Knows no endpoint.
+
+A caller is the name of an API key or, without keys, the address that the connection comes from:
+behind a proxy all callers are then one.
+"""
+
+import math
+import time
+from collections.abc import Mapping
+
+from limits import RateLimitItem, parse
+from limits.storage import MemoryStorage
+from limits.strategies import MovingWindowRateLimiter
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from service.api_keys import ApiKeys
+from service.errors import ApiError
+from service.guards import answer_error
+from service.settings import Settings
+
+GUARDED = "/v1/"  # health, metrics and the files of the playground are open
+OPEN = ("/v1/openapi.json", "/v1/docs")
+Headers = Mapping[str, str | bytes]
+
+
+class Access:
+    """The door: names callers, and counts their calls within this process."""
+
+    def __init__(self, keys: ApiKeys | None, limit: RateLimitItem | None) -> None:
+        self._keys = keys
+        self._limit = limit
+        self._limiter = MovingWindowRateLimiter(MemoryStorage())
+
+    @classmethod
+    def of(cls, config: Settings) -> "Access":
+        """The door of the settings; KeyFileError for keys that cannot be read."""
+        keys = None if config.api_keys_file is None else ApiKeys(config.api_keys_file)
+        return cls(keys, parse(config.rate_limit) if config.rate_limit else None)
+
+    def expect(self, headers: Headers, address: str) -> None:
+        """Count a call; ApiError unauthenticated or too_many_requests refuses it."""
+        caller = address if self._keys is None else self._keys.name_of(headers)
+        if self._limit is None or self._limiter.hit(self._limit, caller):
+            return
+        window = self._limiter.get_window_stats(self._limit, caller)
+        wait_s = max(1, math.ceil(window.reset_time - time.time()))
+        message = f"more calls than {self._limit}; try again in {wait_s} s"
+        raise ApiError("too_many_requests", message, headers={"Retry-After": str(wait_s)})
+
+
+class Door:
+    """Refuses HTTP calls of the API before their body is read."""
+
+    def __init__(self, app: ASGIApp, access: Access) -> None:
+        self._app = app
+        self._access = access
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The application's answer, or the refusal."""
+        path = scope.get("path", "")
+        if scope["type"] == "http" and path.startswith(GUARDED) and path not in OPEN:
+            headers = {
+                name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
+            }
+            try:
+                self._access.expect(headers, (scope.get("client") or ("",))[0])
+            except ApiError as error:
+                await answer_error(error)(scope, receive, send)
+                return
+        await self._app(scope, receive, send)

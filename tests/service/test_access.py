@@ -1,0 +1,170 @@
+"""service/access.py on the real service: keys and rates over REST, gRPC, the client, the page."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import grpc
+import httpx
+import pytest
+from gradctrl_client import Client, TooManyRequestsError, UnauthenticatedError
+from playwright.sync_api import Browser, expect
+
+from model_store import StoredModel
+from service.api_keys import hash_of
+from service.wire import edit_pb2 as wire
+from tests.rpc_calls import refused, stub_of
+from tests.servers import free_port, running_server
+from tests.service.playground.visits import INSTALL, browsing, chromium
+
+EDIT: dict[str, Any] = {
+    "source": {"seed": 1},
+    "edits": [{"attribute": "smile", "target": "smiling", "steps": 1}],
+}
+BUSY = 5  # calls a minute
+ORIGIN = "https://app.example"
+
+
+@dataclass(frozen=True)
+class Service:
+    """One running service with keys `web`, `busy` and `page`, spelled as their names."""
+
+    rest: str
+    rpc: str
+    keys: Path
+
+
+@pytest.fixture(scope="module")
+def service(
+    tiny: StoredModel, bentoml_home: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Service]:
+    folder, port = tmp_path_factory.mktemp("access"), free_port()
+    keys = folder / "keys.txt"
+    names = ("web", "busy", "page", "rpc")
+    keys.write_text("".join(f"{name} {hash_of(name).hex()}\n" for name in names))
+    environment = {
+        "GRADCTRL_API_KEYS_FILE": str(keys),
+        "GRADCTRL_RATE_LIMIT": f"{BUSY}/minute",
+        "GRADCTRL_CORS_ORIGINS": ORIGIN,
+    }
+    arguments = ("--models", tiny.card.name, "--grpc-port", str(port))
+    with running_server(bentoml_home, folder / "log.txt", *arguments, **environment) as url:
+        yield Service(url, f"127.0.0.1:{port}", keys)
+
+
+def bearer(key: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {key}"}
+
+
+@pytest.mark.parametrize("path", ["/v1/models", "/v1/jobs?id=x", "/v1/nothing"])
+def test_the_api_asks_for_a_key(service: Service, path: str) -> None:
+    answer = httpx.get(f"{service.rest}{path}")
+    assert answer.status_code == 401
+    assert answer.json()["error"]["code"] == "unauthenticated"
+    assert answer.headers["www-authenticate"] == "Bearer"
+    assert answer.headers["x-request-id"]
+
+
+@pytest.mark.parametrize(
+    "path", ["/healthz", "/livez", "/readyz", "/metrics", "/playground", "/v1/openapi.json"]
+)
+def test_what_holds_nobodys_data_is_open(service: Service, path: str) -> None:
+    assert httpx.get(f"{service.rest}{path}").status_code == 200
+
+
+def test_a_body_without_a_key_is_not_waited_for(service: Service) -> None:
+    """The refusal comes while the client still sends."""
+
+    def endless() -> Iterator[bytes]:
+        for _ in range(10_000):
+            yield b"x" * 10_000
+
+    try:
+        answer = httpx.post(f"{service.rest}/v1/edit", content=endless(), timeout=30)
+        assert answer.status_code == 401
+    except httpx.WriteError:
+        pass  # the connection was closed on what nobody reads
+
+
+def test_a_key_opens_rest_grpc_and_the_client(service: Service) -> None:
+    answer = httpx.post(f"{service.rest}/v1/edit", json=EDIT, headers=bearer("web"))
+    assert answer.status_code == 200
+    with Client(service.rest, api_key="web") as client:
+        assert client.edit("smile", "smiling", seed=1, steps=1).edits[0].steps_taken == 1
+    with Client(f"grpc://{service.rpc}", api_key="rpc") as client:
+        assert client.is_ready()
+        assert client.models()[0]["name"] == "tiny"
+    with (
+        Client(service.rest, api_key="wrong") as client,
+        pytest.raises(UnauthenticatedError, match="not known"),
+    ):
+        client.models()
+
+
+def test_grpc_asks_for_a_key(service: Service) -> None:
+    with stub_of(service.rpc) as stub, pytest.raises(grpc.RpcError) as caught:
+        stub.ListModels(wire.ListModelsRequest())
+    found = refused(caught.value)
+    assert found.status == grpc.StatusCode.UNAUTHENTICATED
+    assert found.code == "unauthenticated"
+
+
+def test_each_key_has_a_rate_of_its_own(service: Service) -> None:
+    with httpx.Client(base_url=service.rest, headers=bearer("busy")) as client:
+        assert [client.get("/v1/models").status_code for _ in range(BUSY)] == [200] * BUSY
+        answer = client.get("/v1/models")
+    assert answer.status_code == 429
+    assert answer.json()["error"]["code"] == "too_many_requests"
+    assert 1 <= int(answer.headers["retry-after"]) <= 60
+    with (
+        Client(f"grpc://{service.rpc}", api_key="busy", retries=0) as rpc,
+        pytest.raises(TooManyRequestsError),
+    ):
+        rpc.models()  # the same budget
+    assert httpx.get(f"{service.rest}/v1/models", headers=bearer("web")).status_code == 200
+
+
+def test_a_new_key_counts_at_once_and_a_deleted_one_no_more(service: Service) -> None:
+    before = service.keys.read_text()
+    service.keys.write_text(f"{before}new {hash_of('new').hex()}\n")
+    assert httpx.get(f"{service.rest}/v1/models", headers=bearer("new")).status_code == 200
+    service.keys.write_text(before)
+    assert httpx.get(f"{service.rest}/v1/models", headers=bearer("new")).status_code == 401
+
+
+def test_browsers_of_an_allowed_origin_may_send_a_key(service: Service) -> None:
+    asks = {
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "authorization,content-type",
+    }
+    url = f"{service.rest}/v1/edit"
+    allowed = httpx.options(url, headers={"Origin": ORIGIN, **asks})
+    assert allowed.status_code == 200
+    assert allowed.headers["access-control-allow-origin"] == ORIGIN
+    other = httpx.options(url, headers={"Origin": "https://evil.example", **asks})
+    assert "access-control-allow-origin" not in other.headers
+    unknown = httpx.post(url, json=EDIT, headers={"Origin": ORIGIN})
+    assert unknown.status_code == 401
+    assert unknown.headers["access-control-allow-origin"] == ORIGIN  # so that the page can tell
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    found = chromium()
+    if found is None:
+        pytest.skip(INSTALL)
+    with browsing(found) as opened:
+        yield opened
+
+
+def test_the_playground_asks_for_the_key_and_goes_on(service: Service, browser: Browser) -> None:
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(f"{service.rest}/playground")
+    expect(page.locator("#key-dialog")).to_be_visible()
+    page.locator("#key-value").fill("page")
+    page.locator("#key-value").press("Enter")
+    expect(page.locator("#stage")).to_have_attribute("data-busy", "no", timeout=15_000)
+    assert (page.locator("#after").get_attribute("src") or "").startswith("data:image/png")
+    context.close()
