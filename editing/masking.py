@@ -5,7 +5,6 @@ Knows nothing about heads or steps: gradients in, a unit direction out.
 
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -64,7 +63,9 @@ def _kth_largest(rows: Tensor, k: int) -> Tensor:  # [M] of [M, C]
     if k == 1:
         return rows.amax(dim=1)
     if rows.device.type == "cpu" and rows.dtype in (torch.float32, torch.float64):
-        return torch.from_numpy(np.partition(rows.numpy(), place, axis=1)[:, place].copy())
+        ordered = rows.clone().numpy()
+        ordered.partition(place, axis=1)
+        return torch.from_numpy(ordered[:, place].copy())
     return rows.kthvalue(place + 1, dim=1).values
 
 
