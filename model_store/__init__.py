@@ -25,6 +25,7 @@ from model_store.errors import (
     CorruptModelError,
     EmptyStoreError,
     ModelStoreError,
+    OnnxError,
     PlanError,
     UnknownModelError,
 )
@@ -58,6 +59,16 @@ from model_store.methods import (
 )
 from model_store.networks import Dcgan, Stylegan1, Stylegan2, Stylegan3
 from model_store.networks.encoder import Encoder, EncoderSizes, channels_for
+from model_store.onnx_generators import (
+    GENERATOR_KEY,
+    MAPPING_FILE,
+    PROVIDERS,
+    SYNTHESIS_FILE,
+    OnnxGenerator,
+    Provider,
+    open_onnx,
+    open_session,
+)
 from model_store.perceptual import FeatureKind, Features, features_of, read_discriminator
 from model_store.photos import (
     CELEBA_TEMPLATE,
@@ -102,6 +113,7 @@ from model_store.store import (
     list_models,
     models_to_serve,
     save_attributes,
+    save_files,
     save_inversion,
     save_model,
 )
@@ -126,12 +138,16 @@ __all__ = [
     "FACES_FILE",
     "FORMATS",
     "GENERATOR_FILE",
+    "GENERATOR_KEY",
+    "MAPPING_FILE",
     "MAX_MAGNITUDE",
     "METHODS",
     "MODES",
     "NAME_PATTERN",
     "ONE_LAYER_FILE",
+    "PROVIDERS",
     "STYLE_METHODS",
+    "SYNTHESIS_FILE",
     "AttributeCard",
     "CheckpointError",
     "CorruptModelError",
@@ -158,11 +174,14 @@ __all__ = [
     "ModelStoreError",
     "Offer",
     "Offers",
+    "OnnxError",
+    "OnnxGenerator",
     "PhotoError",
     "Placement",
     "PlanError",
     "PlannedEdit",
     "Provenance",
+    "Provider",
     "Repertoire",
     "Space",
     "Starts",
@@ -194,6 +213,8 @@ __all__ = [
     "modes_of",
     "movable_channels",
     "one_hot",
+    "open_onnx",
+    "open_session",
     "paste_back",
     "place",
     "place_face",
@@ -210,6 +231,7 @@ __all__ = [
     "save_attributes",
     "save_directions",
     "save_encoder",
+    "save_files",
     "save_heads",
     "save_inversion",
     "save_model",

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from model_store.cards import ModelCard
 from model_store.errors import CorruptModelError
-from model_store.store import CLASSIFIERS_FILE, GENERATOR_FILE, StoredModel, save_model
+from model_store.store import StoredModel, save_files
 
 DIRECTIONS_FILE = "directions.safetensors"
 STYLE_METHODS = ("stylespace",)  # their vectors lie in style space
@@ -75,10 +75,7 @@ def save_directions(model: StoredModel, directions: Iterable[Directions]) -> Sto
     with tempfile.TemporaryDirectory(prefix="gradctrl-") as folder:
         path = Path(folder) / DIRECTIONS_FILE
         _write(kept, path)
-        own = {GENERATOR_FILE, CLASSIFIERS_FILE, DIRECTIONS_FILE}
-        others = {name: model.path / name for name in model.card.files.keys() - own}
-        files = {**others, DIRECTIONS_FILE: path}
-        return save_model(model.generator(), model.card, model.heads(), files)
+        return save_files(model, {DIRECTIONS_FILE: path})
 
 
 def _write(directions: Mapping[str, Directions], path: Path) -> None:

@@ -5,6 +5,7 @@ ModelStoreError
 ├── EmptyStoreError     there is no model at all
 ├── CorruptModelError   a stored file differs from the hash on its card
 ├── CheckpointError     a file is not a checkpoint that we can read, or its tensors are wrong
+├── OnnxError           ONNX files that are not there or cannot run where they are asked to
 └── PlanError          an edit that the model's card does not allow
 """
 
@@ -30,6 +31,10 @@ class CorruptModelError(ModelStoreError):
 
 class CheckpointError(ModelStoreError):
     """A checkpoint that cannot be read safely or completely."""
+
+
+class OnnxError(ModelStoreError):
+    """ONNX files that are missing, of another generator, or that a provider cannot run."""
 
 
 class PlanError(ModelStoreError):

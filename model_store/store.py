@@ -132,10 +132,16 @@ def save_inversion(
     model: StoredModel, inversion: InversionCard, files: Mapping[str, Path]
 ) -> StoredModel:
     """A new version of the model: with these files, which replace those of the same name."""
-    card = model.card.model_copy(update={"inversion": inversion})
+    return save_files(model, files, model.card.model_copy(update={"inversion": inversion}))
+
+
+def save_files(
+    model: StoredModel, files: Mapping[str, Path], card: ModelCard | None = None
+) -> StoredModel:
+    """A new version of the model: with these files, which replace those of the same name."""
     others = model.card.files.keys() - {GENERATOR_FILE, CLASSIFIERS_FILE}
     kept = {name: model.path / name for name in others}
-    return save_model(model.generator(), card, model.heads(), {**kept, **files})
+    return save_model(model.generator(), card or model.card, model.heads(), {**kept, **files})
 
 
 def save_model(

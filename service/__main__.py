@@ -3,14 +3,16 @@
 import os
 import socket
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from pydantic import ValidationError
 
-from model_store import ModelStoreError, models_to_serve
+from model_store import ModelStoreError, OnnxError, StoredModel, models_to_serve, open_onnx
 from service.api_keys import KeyFileError, read_keys
+from service.backends import onnx_provider
 from service.exposure import ExposedError, expect_guarded
 from service.settings import ENV_PREFIX, Settings, describe_settings
 
@@ -42,7 +44,10 @@ def serve(
         served = models_to_serve(tuple(part.strip() for part in names.split(",") if part.strip()))
     except ModelStoreError as error:
         raise SystemExit(f"error: {error}") from error
-    _check_ports(host, port)
+    config = _settings()
+    _check_access(config, host)
+    _check_ports(config, host, port)
+    _check_sessions(config, served)
     # The exact versions, so that a model stored while the service runs does not split it.
     os.environ[f"{ENV_PREFIX}MODELS"] = ",".join(model.tag for model in served)
     os.environ["BENTOML_DO_NOT_TRACK"] = "True"
@@ -55,23 +60,30 @@ def _set(name: str, value: str) -> None:
         os.environ[f"{ENV_PREFIX}{name}"] = value
 
 
-def _check_ports(host: str, port: int) -> None:
-    """Exit unless both APIs can listen: gRPC itself would share a port with another service."""
+def _settings() -> Settings:
     try:
-        config = Settings()
+        return Settings()
     except ValidationError as error:
         first = error.errors()[0]
         name = "_".join(str(part) for part in first["loc"]).upper()
         shown = f"{ENV_PREFIX}{name}: " if name else ""
         raise SystemExit(f"error: {shown}{first['msg']}") from error
-    if config.grpc_port == port:
-        raise SystemExit(f"error: REST and gRPC cannot both listen on port {port}")
+
+
+def _check_access(config: Settings, host: str) -> None:
+    """Exit where others could call without a key, or keys cannot be read."""
     try:
         expect_guarded(config, host, *([config.grpc_host] if config.grpc_port else []))
         if config.api_keys_file is not None:
             read_keys(config.api_keys_file)
     except (ExposedError, KeyFileError) as error:
         raise SystemExit(f"error: {error}") from error
+
+
+def _check_ports(config: Settings, host: str, port: int) -> None:
+    """Exit unless both APIs can listen: gRPC itself would share a port with another service."""
+    if config.grpc_port == port:
+        raise SystemExit(f"error: REST and gRPC cannot both listen on port {port}")
     _check_port(host, port)
     if config.grpc_port:
         _check_port(config.grpc_host, config.grpc_port)
@@ -85,6 +97,18 @@ def _check_port(host: str, port: int) -> None:
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else str(error)
         raise SystemExit(f"error: cannot listen on {host}:{port}: {reason}") from error
+
+
+def _check_sessions(config: Settings, served: Sequence[StoredModel]) -> None:
+    """Exit where ONNX Runtime would not run a model as asked: a runner would start in vain."""
+    provider = onnx_provider(config)
+    if provider is None:
+        return
+    try:
+        for model in served:
+            open_onnx(model, provider, threads=1)
+    except OnnxError as error:
+        raise SystemExit(f"error: {error}") from error
 
 
 def main() -> None:

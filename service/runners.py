@@ -23,6 +23,7 @@ from model_store import (
     models_to_serve,
 )
 from service import metrics
+from service.backends import Backend
 from service.batcher import Batcher, BatchLimits, even_share
 from service.cancelling import Calls
 from service.draining import Holds
@@ -43,7 +44,6 @@ TRACING = tracing_of(settings())
 CONNECTION = {"max_requests": 10**9, "max_age": 1e9}
 TRAFFIC = {"timeout": 620.0}  # beyond the longest timeout_s, which the API enforces itself
 LOGGING = {"access": {"enabled": False}}
-_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 _ENCODERS = 2
 
 
@@ -51,9 +51,15 @@ def _limits(config: Settings, batch_size: int) -> BatchLimits:
     return BatchLimits(batch_size, config.max_batch_wait_ms / 1000, config.max_queue)
 
 
-def _describe(model: StoredModel, device: torch.device) -> None:
+def _describe(model: StoredModel, backend: Backend) -> None:
+    card = model.card
     metrics.MODEL_INFO.labels(
-        model.card.name, model.version, model.card.family, "torch", str(device), "torch"
+        card.name,
+        model.version,
+        card.family,
+        backend.name,
+        str(backend.device),
+        backend.provider_name,
     ).set(1)
 
 
@@ -171,9 +177,8 @@ class GeneratorRunner:
 
     def __init__(self) -> None:
         config = settings()
-        self._device = choose_device(config)
-        self._dtype = _DTYPES[config.dtype]
-        self._batch_size = batch_size_of(config, self._device)
+        self._backend = Backend.of(config)
+        self._batch_size = self._backend.batch_size
         self._calls = Calls(self.name)
         self._holds = Holds(lambda: self._calls.is_idle, config.drain_s)
         self._encoders = ThreadPoolExecutor(max_workers=_ENCODERS)
@@ -181,6 +186,7 @@ class GeneratorRunner:
         self._inversions = Inversions(config.max_pixels, config.max_tuned)
         self._script = config.perceptual_network
         self._loaded: dict[str, LoadedGenerator] = {}
+        self._in_torch: dict[str, LoadedGenerator] = {}
         self._inverters: dict[str, Inverter] = {}
         for model in models_to_serve(config.models):
             self._load(model)
@@ -238,23 +244,26 @@ class GeneratorRunner:
     async def _inverter(self, tag: str) -> Inverter:
         """What inverts a model's images; read when the first image comes."""
         if tag not in self._inverters:
-            loaded = self._get(tag)
+            loaded = await asyncio.to_thread(self._torch_of, tag)
             self._inverters[tag] = await asyncio.to_thread(
-                load_inverter, find_model(tag), loaded.generator, self._device, self._script
+                load_inverter, find_model(tag), loaded.generator, loaded.device, self._script
             )
         return self._inverters[tag]
 
-    async def _loaded_for(self, payload: dict[str, Any]) -> LoadedGenerator:
+    async def _loaded_for(self, payload: dict[str, Any], moves_styles: bool) -> LoadedGenerator:
         """The model's generator, or the one that is tuned to the image of the request."""
-        if payload.get("pivot") is None:
-            return self._get(payload["tag"])
-        inverter = await self._inverter(payload["tag"])
-        tuned = await self._inversions.tuned(inverter, payload["pivot"])
-        return LoadedGenerator(tuned.generator, self._device)
+        tag, pivot = payload["tag"], payload.get("pivot")
+        if pivot is None and moves_styles:
+            return await asyncio.to_thread(self._torch_of, tag)
+        if pivot is None:
+            return self._get(tag)
+        inverter = await self._inverter(tag)
+        tuned = await self._inversions.tuned(inverter, pivot)
+        return LoadedGenerator(tuned.generator, self._backend.device)
 
     async def _render(self, payload: dict[str, Any], points: Points) -> dict[str, Any]:
         """Images of latents, a batch at a time: what is left can be dropped."""
-        loaded = await self._loaded_for(payload)
+        loaded = await self._loaded_for(payload, points.styles is not None)
         resolution = loaded.generator.card.resolution
         frames = payload.get("num_frames", len(points))
         batch_size = even_share(frames, self._batch_size, resolution)
@@ -304,6 +313,11 @@ class GeneratorRunner:
         return self._loaded[tag]
 
     def _load(self, model: StoredModel) -> None:
-        generator = model.generator().to(self._device, self._dtype)
-        self._loaded[model.tag] = LoadedGenerator(generator, self._device)
-        _describe(model, self._device)
+        self._loaded[model.tag] = self._backend.load(model)
+        _describe(model, self._backend)
+
+    def _torch_of(self, tag: str) -> LoadedGenerator:
+        """A loaded model in plain torch, for gradients and for styles."""
+        if tag not in self._in_torch:
+            self._in_torch[tag] = self._backend.in_torch(self._get(tag))
+        return self._in_torch[tag]

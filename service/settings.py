@@ -4,10 +4,12 @@ from functools import lru_cache
 from typing import Annotated, Literal, Self
 
 import limits
+import torch
 from pydantic import Field, FilePath, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 ENV_PREFIX = "GRADCTRL_"
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 class Settings(BaseSettings):
@@ -25,6 +27,16 @@ class Settings(BaseSettings):
     )
     dtype: Literal["float32", "bfloat16", "float16"] = Field(
         default="float32", description="dtype of the synthesis; walks are always float32"
+    )
+    backend: Literal["torch", "torch-compile", "onnx"] = Field(
+        default="torch",
+        description="what computes images; torch-compile takes a while to start, onnx needs "
+        "gradctrl export-onnx",
+    )
+    onnx_provider: Literal["auto", "cpu", "cuda", "tensorrt"] = Field(
+        default="auto",
+        description="where ONNX Runtime computes; auto: cuda on a CUDA device, else cpu; one that "
+        "does not start is an error, there is no fallback",
     )
     max_batch_size: int | None = Field(
         default=None,

@@ -8,10 +8,11 @@ import typer
 from export.arguments import (
     parse_classes,
 )
-from export.commands.app import app, console
+from export.commands.app import Name, app, console
 from export.errors import ExportError
 from export.fetching import FETCHABLE, fetch_model
 from export.importing import import_checkpoint, import_classifiers
+from export.onnx_export import export_onnx
 from model_store import (
     DCGAN_FORMAT,
     FORMATS,
@@ -47,6 +48,20 @@ def import_(
         model = import_checkpoint(file, name, format, licence)
     console.print_json(model.card.model_dump_json())
     console.print(f"stored {model.tag}")
+
+
+@app.command("export-onnx")
+def export_onnx_(name: Name) -> None:
+    """Mapping and synthesis as ONNX, compared with torch; store a new version."""
+    with console.status("exporting"):
+        model, files = export_onnx(find_model(name))
+    for one in files:
+        console.print(
+            f"{one.name}: opset {one.opset}, {one.nodes} nodes, {one.megabytes:.1f} MB, "
+            f"differs from torch by {one.error:.1e}",
+            soft_wrap=True,
+        )
+    console.print(f"stored {model.tag}; serve it with GRADCTRL_BACKEND=onnx", soft_wrap=True)
 
 
 @app.command("import-classifiers")

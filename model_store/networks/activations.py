@@ -15,7 +15,7 @@ from model_store.networks.mapping import LEAK
 def scale_channels(x: Tensor, scale: Tensor) -> Tensor:
     """x [N, C, H, W] times scale [N, C]; overwrites x where no gradient needs it."""
     factor = scale.to(x.dtype)[:, :, None, None]
-    return x * factor if torch.is_grad_enabled() else x.mul_(factor)
+    return x.mul_(factor) if _may_overwrite() else x * factor
 
 
 def activate(
@@ -27,7 +27,7 @@ def activate(
 ) -> Tensor:  # [N, C, H, W]
     """Leaky ReLU of x * scale + bias + noise, clamped to -clamp..clamp."""
     factor = scale.to(x.dtype)[:, :, None, None]
-    in_place = not torch.is_grad_enabled()
+    in_place = _may_overwrite()
     y = torch.addcmul(bias, x, factor, out=x) if in_place else torch.addcmul(bias, x, factor)
     if noise is not None:
         y = y.add_(noise)
@@ -35,3 +35,8 @@ def activate(
     if clamp is None:
         return y
     return y.clamp_(-clamp, clamp) if in_place else y.clamp(-clamp, clamp)
+
+
+def _may_overwrite() -> bool:
+    """Not where a gradient needs the values, nor in a trace: compilers place memory themselves."""
+    return not (torch.is_grad_enabled() or torch.compiler.is_compiling())

@@ -1,0 +1,90 @@
+"""What computes images: torch, torch.compile or ONNX Runtime, by the settings. Knows no request.
+
+Inversion needs gradients and stylespace needs styles, which only torch has: a runner with another
+backend loads the torch generator beside it when the first such request comes.
+"""
+
+from dataclasses import dataclass
+
+import torch
+
+from model_store import PROVIDERS, Generator, OnnxGenerator, Provider, StoredModel, open_onnx
+from service.processes import batch_size_of, choose_device
+from service.rendering import LoadedGenerator
+from service.settings import DTYPES, Settings
+
+
+@dataclass(frozen=True)
+class Backend:
+    """How the generators of a process are run."""
+
+    name: str  # of the setting
+    provider: Provider | None  # of ONNX Runtime
+    device: torch.device
+    dtype: torch.dtype
+    batch_size: int
+    threads: int
+
+    @classmethod
+    def of(cls, config: Settings) -> "Backend":
+        """That of the settings."""
+        device = choose_device(config)
+        return cls(
+            config.backend,
+            onnx_provider(config),
+            device,
+            DTYPES[config.dtype],
+            batch_size_of(config, device),
+            torch.get_num_threads(),
+        )
+
+    @property
+    def provider_name(self) -> str:
+        """Of the metrics."""
+        return "torch" if self.provider is None else PROVIDERS[self.provider]
+
+    def load(self, model: StoredModel) -> LoadedGenerator:
+        """The generator of a model, ready to work; OnnxError where ONNX Runtime cannot."""
+        if self.provider is not None:
+            sessions = open_onnx(model, self.provider, self.threads)
+            return LoadedGenerator(sessions, torch.device("cpu"))  # where arrays come from and go
+        generator = model.generator().to(self.device, self.dtype)
+        if self.name == "torch-compile":
+            generator = _Compiled(generator)
+            generator.warm_up(self.batch_size, self.device)
+        return LoadedGenerator(generator, self.device)
+
+    def in_torch(self, loaded: LoadedGenerator) -> LoadedGenerator:
+        """The same generator in plain torch."""
+        generator = loaded.generator
+        if isinstance(generator, _Compiled):
+            return LoadedGenerator(generator.plain, self.device)
+        if isinstance(generator, OnnxGenerator):
+            return LoadedGenerator(generator.to(self.device, self.dtype), self.device)
+        return loaded
+
+
+class _Compiled:
+    """A generator whose synthesis torch.compile has translated; satisfies Generator."""
+
+    def __init__(self, plain: Generator) -> None:
+        self.plain = plain
+        self.card = plain.card
+        self.mapping = plain.mapping
+        self.state = plain.state
+        self.to = plain.to
+        self.synthesis = torch.compile(plain.synthesis, fullgraph=True, dynamic=False)
+
+    def warm_up(self, batch_size: int, device: torch.device) -> None:
+        """Compile for the one batch size that a runner uses."""
+        with torch.inference_mode():
+            self.synthesis(torch.zeros(batch_size, *self.card.latent_shape, device=device))
+
+
+def onnx_provider(config: Settings) -> Provider | None:
+    """Where ONNX Runtime is asked to compute; None with another backend."""
+    if config.backend != "onnx":
+        return None
+    if config.onnx_provider != "auto":
+        return config.onnx_provider
+    return "cuda" if choose_device(config).type == "cuda" else "cpu"
