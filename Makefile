@@ -3,6 +3,7 @@ SHELL := /bin/bash
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 PORT ?= 3000
+TESTS ?= 2
 export BENTOML_DO_NOT_TRACK := True
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 PACKAGES := editing model_store service export tests benchmarks deploy clients/python/gradctrl_client clients/examples clients/generate_sdk.py clients/proto
@@ -29,8 +30,8 @@ serve: setup ## serve every model in the store (PORT=3000)
 	@$(BIN)/gradctrl models | grep -q '^gradctrl-' || $(BIN)/gradctrl fetch avatars
 	@$(BIN)/gradctrl serve --port $(PORT)
 
-test: setup ## run all tests
-	@$(BIN)/python -m pytest
+test: setup ## run all tests, two files at a time (TESTS=2)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(TESTS) --dist loadfile
 
 lint: setup ## ruff, format check, strict types
 	@$(BIN)/ruff check .

@@ -1,15 +1,19 @@
-"""The `gradctrl` command, run as a user runs it."""
+"""The `gradctrl` command: all of it in this process, and a few runs as a user has them."""
 
+import io
 import json
 import os
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from export.commands import main
 from export.importing import import_checkpoint, import_classifiers
 from export.sampling import sample_latents
 from model_store import StoredModel, class_labels, find_model, save_model
@@ -21,6 +25,24 @@ GRADCTRL = str(Path(sys.executable).with_name("gradctrl"))
 
 def run(*arguments: str, code: int = 0) -> str:
     """Stdout of a run that succeeds, stderr of one that fails."""
+    out, err = io.StringIO(), io.StringIO()
+    found = 0
+    with (
+        mock.patch.object(sys, "argv", [GRADCTRL, *arguments]),
+        mock.patch.dict(os.environ, COLUMNS="200"),
+        redirect_stdout(out),
+        redirect_stderr(err),
+    ):
+        try:
+            main()
+        except SystemExit as ended:
+            found = ended.code if isinstance(ended.code, int) else 0
+    assert found == code, out.getvalue() + err.getvalue()
+    return (err if code else out).getvalue()
+
+
+def run_alone(*arguments: str, code: int = 0) -> str:
+    """The same in a process of its own, as a user runs it; `serve` becomes another program."""
     env = {**os.environ, "COLUMNS": "200"}
     done = subprocess.run([GRADCTRL, *arguments], env=env, capture_output=True, text=True)
     assert done.returncode == code, done.stdout + done.stderr
@@ -48,11 +70,17 @@ def size_of(path: Path) -> tuple[int, int]:
         "directions",
         "invert",
         "evaluate",
-        "serve",
+        "export-onnx",
     ],
 )
 def test_every_command_has_help(command: str) -> None:
     assert "Usage" in run(command, "--help")
+
+
+def test_the_installed_command_runs(tiny: StoredModel) -> None:
+    assert "Usage" in run_alone("serve", "--help")
+    assert tiny.tag in run_alone("models")
+    assert run_alone("models", "nobody", code=2).startswith("error: no model 'nobody'")
 
 
 def test_models_lists_and_shows(tiny: StoredModel) -> None:
