@@ -1,5 +1,6 @@
 """Everything of a generator follows its device: torch's meta device refuses tensors of the CPU."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -31,3 +32,19 @@ def test_a_dcgan_leaves_nothing_behind() -> None:
     generator = make_generator().to("meta", torch.float16)
     latents = generator.mapping(torch.empty(2, generator.card.z_dim, device="meta"))
     assert generator.synthesis(latents).device.type == "meta"
+
+
+@pytest.mark.gpu  # never run yet: there was no device
+@pytest.mark.parametrize("file", FILES)
+def test_cuda_computes_what_the_cpu_does(file: str) -> None:
+    on_cpu = read_checkpoint(FIXTURES / file)
+    card = on_cpu.card
+    labels = torch.eye(card.c_dim)[:2] if card.c_dim else None
+    z = torch.randn(2, card.z_dim, generator=torch.manual_seed(0))
+    latents = on_cpu.mapping(z, labels, 0.7)
+    expected = on_cpu.synthesis(latents)
+    for dtype, least_decibels in ((torch.float32, 60), (torch.float16, 35)):
+        on_gpu = on_cpu.to("cuda", dtype)
+        found = on_gpu.synthesis(latents.to("cuda")).cpu()
+        error = float((found - expected).square().mean())
+        assert -10 * np.log10(error / 4) > least_decibels
