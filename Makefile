@@ -6,7 +6,7 @@ PORT ?= 3000
 TESTS ?= 2
 export BENTOML_DO_NOT_TRACK := True
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
-PACKAGES := editing model_store service export tests benchmarks deploy clients/python/gradctrl_client clients/examples clients/generate_sdk.py clients/proto
+PACKAGES := attacks editing model_store service export tests benchmarks deploy clients/python/gradctrl_client clients/examples clients/generate_sdk.py clients/proto
 
 help: ## show the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -56,7 +56,10 @@ proto: setup ## write the gRPC code of service and client from edit.proto, and l
 contract: setup ## schemathesis, at length, against a running service (PORT=3000)
 	@$(BIN)/st run http://127.0.0.1:$(PORT)/v1/openapi.json --checks all --max-examples 400
 
-bench: setup ## measured comparisons
+bench: setup ## measured comparisons; JSON in benchmarks/results
+	@$(BIN)/python -m benchmarks.walk
+	@$(BIN)/python -m benchmarks.synthesis
+	@$(BIN)/python -m benchmarks.onnx_runtime
 	@$(BIN)/python -m benchmarks.service
 	@$(BIN)/python -m benchmarks.transports
 	@$(BIN)/python -m benchmarks.near_boundary

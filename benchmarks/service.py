@@ -1,33 +1,35 @@
-"""Throughput of the real service on `celeba`: 1 and 16 clients, and how much of it is synthesis.
+"""Throughput and latency of the real service: 1 to 64 clients, against three peers in the same run.
 
-The peer in the same run is the bare in-process loop: walk and synthesis of one edit at a time,
-no server, no encoding.
+The peers: a bare loop in one process (walk and synthesis, no server, no encoding), a FastAPI server
+with one lock around the same engine (benchmarks/one_lock.py), and the service itself with a batcher
+that never waits. Client, API and runners share the machine.
 
-    python -m benchmarks.service [--edits 20]
+    python -m benchmarks.service [--model avatars] [--edits 320] [--clients 1,4,16,64]
 """
 
 import argparse
-import json
 import os
-import platform
+import signal
+import socket
+import subprocess
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
+import httpx
 import numpy as np
-import torch
-from gradctrl_client import Client
 from rich.console import Console
 from rich.table import Table
 
-from clients.examples.demo import service
+from benchmarks.pairs import save
 from export.strips import edit_seed, load_local
-from model_store import find_model, plan_edit
+from model_store import StoredModel, find_model, plan_edit
 
 STEPS = 8
-CLIENTS = (1, 16)
+READY_S = 120
 console = Console()
 
 
@@ -36,6 +38,7 @@ class Figure:
     """One row of the table."""
 
     name: str
+    clients: int
     edits_per_s: float
     p50_ms: float
     p99_ms: float
@@ -43,7 +46,7 @@ class Figure:
 
 
 def timed(name: str, clients: int, edits: int, call: Callable[[int], object]) -> Figure:
-    """`clients` callers with `edits` calls each, all at once."""
+    """`edits` calls by so many callers at once."""
     times: list[float] = []
     errors: list[Exception] = []
 
@@ -57,78 +60,116 @@ def timed(name: str, clients: int, edits: int, call: Callable[[int], object]) ->
 
     started = time.perf_counter()
     with ThreadPoolExecutor(clients) as pool:
-        list(pool.map(one, range(clients * edits)))
+        list(pool.map(one, range(edits)))
     elapsed = time.perf_counter() - started
     p50, p99 = np.percentile(times, [50, 99])
-    return Figure(name, clients * edits / elapsed, float(p50), float(p99), len(errors))
+    return Figure(name, clients, edits / elapsed, float(p50), float(p99), len(errors))
 
 
-def synthesis_ms(frames: int) -> float:
-    """Milliseconds to render the frames of one edit in this process, median of 20."""
-    generator = find_model("celeba").generator()
-    latents = torch.randn(frames, 1, generator.card.z_dim)
-    times = []
-    with torch.inference_mode():
-        for _ in range(23):
-            started = time.perf_counter()
-            generator.synthesis(latents)
-            times.append((time.perf_counter() - started) * 1000)
-    return float(np.median(times[3:]))
+@contextmanager
+def server(*command: str, **environment: str) -> Iterator[str]:
+    """The URL of a serving module, ready; {port} in the command is its port."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = str(probe.getsockname()[1])
+    process = subprocess.Popen(
+        [sys.executable, "-m", *(part.format(port=port) for part in command)],
+        env={**os.environ, **environment},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        deadline = time.monotonic() + READY_S
+        while not _is_ready(url):
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise SystemExit(f"{command[0]} did not start")
+            time.sleep(0.05)
+        yield url
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(60)
 
 
-def measure(edits: int, log: Path) -> tuple[list[Figure], float]:
-    """Figures of the loop and of the service, and the synthesis share of one busy edit."""
-    model = find_model("celeba")
-    planned = plan_edit(model.card, "smile", "smiling", STEPS)
-    local = load_local(model)
-    figures = [
-        timed("in-process loop", 1, edits, lambda seed: edit_seed(local, seed, planned, 1.0))
-    ]
-    with service(log) as (url, _), Client(url) as client:
+def _is_ready(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/readyz", timeout=5).status_code == httpx.codes.OK
+    except httpx.HTTPError:
+        return False
 
-        def call(seed: int) -> object:
-            return client.edit("smile", "smiling", seed=seed, steps=STEPS)
 
-        timed("warm-up", 4, 5, call)
-        for clients in CLIENTS:
-            figures.append(timed(f"service, {clients} clients", clients, edits, call))
-    share = synthesis_ms(STEPS + 1) / 1000 * figures[-1].edits_per_s
-    return figures, share
+def served(
+    name: str, url: str, model: StoredModel, clients: tuple[int, ...], edits: int
+) -> list[Figure]:
+    """Figures of a server at every number of clients."""
+    attribute = model.card.attributes[0]
+    wish = {"attribute": attribute.name, "target": attribute.classes[-1], "steps": STEPS}
+    limits = httpx.Limits(max_connections=max(clients))
+    with httpx.Client(base_url=url, timeout=120, limits=limits) as client:
+
+        def call(seed: int) -> None:
+            body = {"source": {"seed": seed}, "edits": [wish]}
+            answer = client.post("/v1/edit", json=body).raise_for_status()
+            assert len(answer.json()["frames"]) == STEPS + 1
+
+        timed("warm-up", 4, 20, lambda seed: call(10_000_000 + seed))
+        found = []
+        for index, number in enumerate(clients):
+            first = (index + 1) * 100_000  # seeds that no answer is kept of
+            figure = timed(name, number, edits, lambda seed, first=first: call(first + seed))  # type: ignore[misc]
+            found.append(figure)
+        return found
+
+
+def measure(model: StoredModel, clients: tuple[int, ...], edits: int) -> list[Figure]:
+    """The loop before and after, the service, the one-lock server, the service that never waits."""
+    attribute = model.card.attributes[0]
+    planned = plan_edit(model.card, attribute.name, attribute.classes[-1], STEPS)
+    local, psi = load_local(model), model.card.truncation
+    service = ("service", "--port", "{port}", "--grpc-port", "0", "--models", model.tag)
+
+    def loop() -> Figure:
+        return timed("in-process loop", 1, edits, lambda seed: edit_seed(local, seed, planned, psi))
+
+    loop()  # warm-up
+    figures = [loop()]
+    with server(*service) as url:
+        figures += served("service", url, model, clients, edits)
+    with server("benchmarks.one_lock", model.tag, "{port}") as url:
+        figures += served("one lock", url, model, clients, edits)
+    with server(*service, GRADCTRL_MAX_BATCH_WAIT_MS="0") as url:
+        figures += served("service, no waiting", url, model, (16,), edits)
+    return [*figures, loop()]
 
 
 def main() -> None:
     """Measure, print, write JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--edits", type=int, default=20, help="edits per client")
-    parser.add_argument("--json", type=Path, default=Path("benchmarks/service.json"))
+    parser.add_argument("--model", default="avatars")
+    parser.add_argument("--edits", type=int, default=320, help="edits of every row")
+    parser.add_argument("--clients", default="1,4,16,64")
     arguments = parser.parse_args()
-    figures, share = measure(arguments.edits, Path("benchmarks/service.log"))
-    machine = f"{os.cpu_count()} cores, {platform.processor() or platform.machine()}"
-    table = Table(title=f"edits of {STEPS} steps, all frames ({machine})")
-    for column in ("what", "edits/s", "p50 ms", "p99 ms", "errors", "against the loop"):
+    clients = tuple(int(part) for part in arguments.clients.split(","))
+    model = find_model(arguments.model)
+    figures = measure(model, clients, arguments.edits)
+    loops = [one.edits_per_s for one in figures if one.name == "in-process loop"]
+    mean = sum(loops) / len(loops)
+    table = Table(title=f"{model.card.name}, {model.card.resolution} px, {STEPS} steps, all frames")
+    for column in ("what", "clients", "edits/s", "p50 ms", "p99 ms", "errors", "against the loop"):
         table.add_column(column, justify="right")
     for one in figures:
-        ratio = one.edits_per_s / figures[0].edits_per_s
         table.add_row(
             one.name,
+            str(one.clients),
             f"{one.edits_per_s:.1f}",
             f"{one.p50_ms:.0f}",
             f"{one.p99_ms:.0f}",
             str(one.errors),
-            f"{ratio:.2f}x",
+            f"{one.edits_per_s / mean:.2f}x",
         )
-    table.caption = f"synthesis is {share:.0%} of the time at {CLIENTS[-1]} clients"
     console.print(table)
-    arguments.json.write_text(
-        json.dumps(
-            {
-                "machine": machine,
-                "synthesis_share": share,
-                "figures": [asdict(one) for one in figures],
-            },
-            indent=2,
-        )
-    )
+    file = save(f"service-{model.card.name}", [asdict(one) for one in figures])
+    console.print(f"wrote {file}")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.api_keys import ApiKeys
 from service.errors import ApiError
-from service.guards import answer_error
+from service.guards import BODYLESS, CLOSE, answer_error
 from service.settings import Settings
 
 GUARDED = "/v1/"  # health, metrics and the files of the playground are open
@@ -65,6 +65,7 @@ class Door:
             try:
                 self._access.expect(headers, (scope.get("client") or ("",))[0])
             except ApiError as error:
+                error.headers.update({} if scope["method"] in BODYLESS else CLOSE)
                 await answer_error(error)(scope, receive, send)
                 return
         await self._app(scope, receive, send)

@@ -1,5 +1,6 @@
 """What stands around the REST handlers: a body limit and the error model. Knows no endpoint."""
 
+import asyncio
 import json
 import logging
 from collections.abc import MutableMapping
@@ -20,34 +21,51 @@ from service.request_ids import current_request_id
 from service.validation import violation
 
 CLIENT_GONE = 499  # as nginx logs it
+BODYLESS = ("GET", "HEAD", "OPTIONS")
+CLOSE = {"Connection": "close"}  # of a refusal before the body's end, which is read otherwise
 
 logger = logging.getLogger("gradctrl.service")
 
 
 class BodyLimit:
-    """Refuses bodies above a size, counting the bytes that arrive rather than trusting headers."""
+    """Refuses bodies above a size, or that take too long; counts the bytes that arrive."""
 
-    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, max_bytes: int, timeout_s: float) -> None:
         self._app = app
         self._max_bytes = max_bytes
+        self._timeout_s = timeout_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Read the whole body, then replay it to the application."""
-        if scope["type"] != "http" or scope["method"] in ("GET", "HEAD", "OPTIONS"):
+        if scope["type"] != "http" or scope["method"] in BODYLESS:
             await self._app(scope, receive, send)
             return
-        body = bytearray()
-        more = True
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                body = await self._read(receive)
+        except (ApiError, TimeoutError) as error:
+            refusal = error if isinstance(error, ApiError) else self._too_slow()
+            await answer_error(refusal)(scope, receive, send)
+            return
+        if body is not None:
+            await self._app(scope, _replay(body, receive), send)
+
+    async def _read(self, receive: Receive) -> bytes | None:
+        """The body; None when the client is gone."""
+        body, more = bytearray(), True
         while more:
             message = await receive()
             if message["type"] == "http.disconnect":
-                return
+                return None
             body += message.get("body", b"")
             more = message.get("more_body", False)
             if len(body) > self._max_bytes:
-                await answer_error(self._too_large())(scope, receive, send)
-                return
-        await self._app(scope, _replay(bytes(body), receive), send)
+                raise self._too_large()
+        return bytes(body)
+
+    def _too_slow(self) -> ApiError:
+        message = f"the request body did not arrive within {self._timeout_s:g} s"
+        return ApiError("deadline_exceeded", message, "body", headers=CLOSE)
 
     def _too_large(self) -> ApiError:
         return ApiError(
@@ -56,6 +74,7 @@ class BodyLimit:
             "body",
             [0, self._max_bytes],
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+            CLOSE,
         )
 
 

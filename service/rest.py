@@ -87,7 +87,7 @@ def build_rest(config: Settings, access: Access) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.config = config
-    app.add_middleware(BodyLimit, max_bytes=config.max_upload_bytes)
+    app.add_middleware(BodyLimit, max_bytes=config.max_upload_bytes, timeout_s=config.timeout_s)
     app.add_middleware(Door, access=access)
     if config.cors_origins:
         app.add_middleware(
