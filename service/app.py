@@ -8,6 +8,7 @@ import bentoml
 from model_store import method_offers, models_to_serve
 from service.access import Access
 from service.admission import Gate
+from service.budget import Budget
 from service.cache import AnswerCache
 from service.draining import Drain, on_sigterm
 from service.engine import Engine, Runner
@@ -49,6 +50,7 @@ def build_handlers(config: Settings, classifier: Runner, generator: Runner) -> H
         AnswerCache(config.cache_bytes),
         Idempotency(config.idempotency_bytes, config.idempotency_ttl_s),
         config.max_batch_size or DEFAULT_BATCH_SIZE,
+        Budget(config.max_frames),
     )
 
 

@@ -9,7 +9,9 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
 
+from model_store import Starts
 from service import answers, specs
+from service.budget import Budget
 from service.cache import AnswerCache, digest
 from service.calls import Call
 from service.engine import Engine, Frame, Walked
@@ -74,11 +76,13 @@ class Handlers:
         cache: AnswerCache[AnyAnswer | ImageAnswer],
         idempotency: Idempotency,
         stream_chunk: int,
+        budget: Budget,
     ) -> None:
         self.engine = engine
         self._cache = cache
         self._idempotency = idempotency
         self._stream_chunk = stream_chunk  # frames of one render call of a stream
+        self._budget = budget
 
     def models(self) -> ModelsAnswer:
         """The served model cards."""
@@ -128,7 +132,7 @@ class Handlers:
         served = specs.choose_model(self.engine.served, body.model)
         asked = _Asked(
             served,
-            specs.walk_spec(served, body),
+            self._walk(served, body),
             specs.encoding(body.output, body.animation),
             not body.animation,
             _key("edit_image", served, body),
@@ -191,7 +195,7 @@ class Handlers:
             if isinstance(body, EditBody):
                 self._read_edit(body)
             elif isinstance(body, GenerateBody):
-                specs.generate_starts(served, body)
+                self._starts(served, body)
                 specs.encoding(body.output)
             elif isinstance(body, ScoreBody):
                 specs.score_starts(served, body)
@@ -203,11 +207,20 @@ class Handlers:
         except ApiError as error:
             raise error.within(prefix) from error
 
+    def _walk(self, served: ServedCard, body: EditBody) -> WalkSpec:
+        spec = specs.walk_spec(served, body)
+        self._budget.expect_walk(spec)
+        return spec
+
+    def _starts(self, served: ServedCard, body: GenerateBody) -> Starts:
+        self._budget.expect_images(body)
+        return specs.generate_starts(served, body)
+
     def _read_edit(self, body: EditBody) -> _Asked:
         served = specs.choose_model(self.engine.served, body.model)
         return _Asked(
             served,
-            specs.walk_spec(served, body),
+            self._walk(served, body),
             specs.encoding(body.output),
             body.frames == "final",
             _key("edit", served, body),
@@ -289,7 +302,7 @@ class Handlers:
     async def _generate(
         self, served: ServedCard, body: GenerateBody, key: str, call: Call
     ) -> GenerateAnswer:
-        starts, encoding = specs.generate_starts(served, body), specs.encoding(body.output)
+        starts, encoding = self._starts(served, body), specs.encoding(body.output)
         kept = self._cache.get(key)
         if isinstance(kept, GenerateAnswer):
             return kept

@@ -72,6 +72,12 @@ class Settings(BaseSettings):
     max_upload_bytes: int = Field(
         default=10_000_000, ge=1024, description="largest request body, bytes"
     )
+    max_frames: int = Field(
+        default=513,
+        ge=1,
+        description="most latents of one request: the steps of all edits and one, or the images "
+        "of a generate call; the default is what 8 edits of 64 steps have",
+    )
     max_in_flight: int = Field(
         default=256, ge=1, description="requests worked on at once before the API refuses"
     )

@@ -12,6 +12,7 @@ import grpc
 import pytest
 
 from service.admission import Gate
+from service.budget import Budget
 from service.cache import AnswerCache
 from service.engine import Engine
 from service.handlers import Handlers
@@ -31,7 +32,7 @@ def make_handlers(gate: Gate) -> Handlers:
     """Handlers that list no models; nothing here reaches a runner."""
     inverting = Inverting(AnswerCache(0))
     engine = Engine([], None, None, gate, 60, inverting)  # type: ignore[arg-type]
-    return Handlers(engine, AnswerCache(0), Idempotency(0, 1), 4)
+    return Handlers(engine, AnswerCache(0), Idempotency(0, 1), 4, Budget(1))
 
 
 @contextmanager
