@@ -35,7 +35,7 @@ def mask_salient_channels(
     expect_shape("saliency", saliency, (samples, attributes, channels))
     expect_shape("top_k", top_k, (samples, attributes))
     protected = protected_channels(saliency, top_k)  # [N, C]
-    masked = gradient.masked_fill(protected, 0.0)
+    masked = torch.where(protected, 0.0, gradient)
     direction, length = normalise(masked)
     _, full = normalise(gradient)
     kept = torch.where(length > 0, length / full.clamp_min(torch.finfo(full.dtype).tiny), 0.0)
@@ -54,7 +54,10 @@ def protected_channels(saliency: Tensor, top_k: Tensor) -> Tensor:
         rows = counts == k
         threshold[rows] = _kth_largest(flat[rows], k)
     chosen = (flat >= threshold[:, None]) & (counts > 0)[:, None]
-    return chosen.view_as(saliency).any(dim=1)
+    union, *others = chosen.view_as(saliency).unbind(dim=1)  # any(dim=1) takes ten times as long
+    for one in others:
+        union = union | one
+    return union
 
 
 def _kth_largest(rows: Tensor, k: int) -> Tensor:  # [M] of [M, C]

@@ -30,12 +30,15 @@ def project_off(
     expect_shape("protected", protected, (samples, rows.shape[1]))
     if not bool(protected.any()):
         return found
-    usable = rows * (found.direction != 0)[:, None] * protected[:, :, None]
-    unit, _ = normalise(usable.flatten(0, 1))
-    unit = unit.reshape(rows.shape)  # [N, A, C]; zero where nothing is protected
+    usable = rows * ((found.direction != 0)[:, None] & protected[:, :, None])
+    largest = usable.abs().amax(dim=2, keepdim=True)  # squares of tiny entries would vanish
+    spans = (largest > 0) & torch.isfinite(largest)
+    scaled = torch.where(spans, usable / largest, 0.0)  # [N, A, C]; zero where none is protected
+    gram = scaled @ scaled.transpose(1, 2)  # [N, A, A]
+    inverse = gram.diagonal(dim1=1, dim2=2).clamp_min(1.0).rsqrt()  # [N, A], of the lengths
     ridge = _RIDGE * torch.eye(rows.shape[1], device=rows.device, dtype=rows.dtype)
-    gram = unit @ unit.transpose(1, 2) + ridge  # [N, A, A]
-    along = (unit @ found.direction[:, :, None])[:, :, 0]  # [N, A]
-    weights = torch.linalg.solve(gram, along)
-    direction, length = normalise(found.direction - (weights[:, None] @ unit)[:, 0])
+    along = torch.einsum("nac,nc->na", scaled, found.direction) * inverse
+    weights = torch.linalg.solve(gram * inverse[:, None] * inverse[:, :, None] + ridge, along)
+    spanned = torch.einsum("na,nac->nc", weights * inverse, scaled)
+    direction, length = normalise(found.direction - spanned)
     return replace(found, direction=direction, kept_norm=found.kept_norm * length.clamp(max=1.0))
