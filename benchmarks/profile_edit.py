@@ -1,8 +1,8 @@
 """Where the time of one edit goes, with the floor of each part: `docs/images/profile.png`.
 
-Parts are timed alone in this process, and an edit over HTTP in turns with them; what is left of the
-service's own times is the way between processes. Floors: the floating-point operations at the rate
-of a large matrix product on this machine, in the same run.
+Parts are timed alone in this process, then edits over HTTP; what is left of the service's own times
+is the way between processes. All with torch's own number of threads. Floors: the floating-point
+operations at the rate of a large matrix product on this machine, in the same run.
 
     python -m benchmarks.profile_edit [--model avatars] [--repeats 40] [--output FILE]
 """
@@ -34,7 +34,7 @@ console = Console()
 
 
 def parts_ms(model: StoredModel, repeats: int) -> tuple[dict[str, float], dict[str, float]]:
-    """Milliseconds and floors in milliseconds of walk, synthesis and encoding, one thread."""
+    """Milliseconds and floors in milliseconds of walk, synthesis and encoding."""
     local = load_local(model)
     attribute = model.card.attributes[0]
     planned = plan_edit(model.card, attribute.name, attribute.classes[-1], STEPS, step_size=0.05)
@@ -91,9 +91,9 @@ def draw(axes: Axes, rows: list[dict[str, Any]], floors: dict[str, float]) -> No
             axes.plot([end, end], [-0.4, 0.4], color="black", linewidth=1.2)
         left += row["ms"]
     axes.set_yticks([])
-    axes.set_xlabel("milliseconds; black: floor of the part before it")
+    axes.set_xlabel("milliseconds; a black line is where the part's floor would end")
     axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.45), ncols=3, frameon=False)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.35), ncols=3, frameon=False)
 
 
 def main() -> None:
@@ -103,7 +103,6 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=40)
     parser.add_argument("--output", type=Path, default=Path("docs/images/profile.png"))
     arguments = parser.parse_args()
-    torch.set_num_threads(1)
     model = find_model(arguments.model)
     alone, floors = parts_ms(model, arguments.repeats)
     seen = service_ms(model, arguments.repeats)

@@ -1,8 +1,8 @@
 """Throughput and latency of the real service: 1 to 64 clients, against three peers in the same run.
 
 The peers: a bare loop in one process (walk and synthesis, no server, no encoding), a FastAPI server
-with one lock around the same engine (benchmarks/one_lock.py), and the service itself with a batcher
-that never waits. Client, API and runners share the machine.
+with one lock around the same engine (benchmarks/one_lock.py), and the service without batches,
+frame by frame. Client, API and runners share the machine.
 
     python -m benchmarks.service [--model avatars] [--edits 320] [--clients 1,4,16,64]
 """
@@ -122,7 +122,7 @@ def served(
 
 
 def measure(model: StoredModel, clients: tuple[int, ...], edits: int) -> list[Figure]:
-    """The loop before and after, the service, the one-lock server, the service that never waits."""
+    """The loop before and after, the service, the one-lock server, the service without batches."""
     attribute = model.card.attributes[0]
     planned = plan_edit(model.card, attribute.name, attribute.classes[-1], STEPS)
     local, psi = load_local(model), model.card.truncation
@@ -137,8 +137,8 @@ def measure(model: StoredModel, clients: tuple[int, ...], edits: int) -> list[Fi
         figures += served("service", url, model, clients, edits)
     with server("benchmarks.one_lock", model.tag, "{port}") as url:
         figures += served("one lock", url, model, clients, edits)
-    with server(*service, GRADCTRL_MAX_BATCH_WAIT_MS="0") as url:
-        figures += served("service, no waiting", url, model, (16,), edits)
+    with server(*service, GRADCTRL_MAX_BATCH_SIZE="1") as url:
+        figures += served("service, no batches", url, model, (16,), edits)
     return [*figures, loop()]
 
 

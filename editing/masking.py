@@ -48,7 +48,7 @@ def protected_channels(saliency: Tensor, top_k: Tensor) -> Tensor:
     saliency: [N, A, C]; top_k: [N, A].
     """
     channels = saliency.shape[2]
-    flat, counts = saliency.flatten(0, 1), top_k.flatten().clamp(max=channels)
+    flat, counts = saliency.flatten(0, 1), top_k.flatten().clamp(0, channels)
     threshold = torch.full_like(flat[:, 0], torch.inf)  # [N * A], t = sorted(L)[-c]
     for k in set(counts.tolist()) - {0}:  # few: those of the cards of a batch
         rows = counts == k
