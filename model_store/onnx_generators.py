@@ -83,22 +83,25 @@ class OnnxGenerator:
         return self._model.generator().state()
 
 
-def open_onnx(model: StoredModel, provider: Provider, threads: int) -> OnnxGenerator:
+def open_onnx(model: StoredModel, provider: Provider, threads: int, gpu: int = 0) -> OnnxGenerator:
     """The stored sessions on a provider; OnnxError says what is missing and how to get it."""
     if SYNTHESIS_FILE not in model.card.files:
         raise OnnxError(
             f"{model.tag} has no {SYNTHESIS_FILE}; run: gradctrl export-onnx {model.card.name}"
         )
-    synthesis = _checked(model, SYNTHESIS_FILE, provider, threads)
+    synthesis = _checked(model, SYNTHESIS_FILE, provider, threads, gpu)
     has_mapping = MAPPING_FILE in model.card.files
     mapping = _checked(model, MAPPING_FILE, "cpu", threads) if has_mapping else None
     return OnnxGenerator(model, synthesis, mapping)
 
 
 def open_session(
-    file: Path | bytes, provider: Provider, threads: int
+    file: Path | bytes, provider: Provider, threads: int, gpu: int = 0
 ) -> onnxruntime.InferenceSession:
-    """A session on this very provider; OnnxError if it is not there or does not start."""
+    """A session on this very provider; OnnxError if it is not there or does not start.
+
+    Single operations that a provider lacks still run on the CPU, as ONNX Runtime decides.
+    """
     name = PROVIDERS[provider]
     available = onnxruntime.get_available_providers()
     if name not in available:
@@ -107,7 +110,8 @@ def open_session(
     options.intra_op_num_threads = threads
     options.log_severity_level = 3  # errors; what it falls back to is asked below
     try:
-        session = onnxruntime.InferenceSession(file, options, providers=[name])
+        where = {} if provider == "cpu" else {"device_id": gpu}
+        session = onnxruntime.InferenceSession(file, options, providers=[(name, where)])
     except Exception as error:  # of a type that its C++ side makes up
         raise OnnxError(f"{name} cannot run this model: {error}") from error
     if session.get_providers()[0] != name:
@@ -116,9 +120,9 @@ def open_session(
 
 
 def _checked(
-    model: StoredModel, name: str, provider: Provider, threads: int
+    model: StoredModel, name: str, provider: Provider, threads: int, gpu: int = 0
 ) -> onnxruntime.InferenceSession:
-    session = open_session(model.path / name, provider, threads)
+    session = open_session(model.path / name, provider, threads, gpu)
     made_of = session.get_modelmeta().custom_metadata_map.get(GENERATOR_KEY)
     if made_of != model.card.files[GENERATOR_FILE]:
         raise OnnxError(

@@ -46,7 +46,8 @@ class Backend:
     def load(self, model: StoredModel) -> LoadedGenerator:
         """The generator of a model, ready to work; OnnxError where ONNX Runtime cannot."""
         if self.provider is not None:
-            sessions = open_onnx(model, self.provider, self.threads)
+            gpu = self.device.index or 0
+            sessions = open_onnx(model, self.provider, self.threads, gpu)
             return LoadedGenerator(sessions, torch.device("cpu"))  # where arrays come from and go
         generator = model.generator().to(self.device, self.dtype)
         if self.name == "torch-compile":

@@ -185,6 +185,12 @@ class Settings(BaseSettings):
         return value
 
     @model_validator(mode="after")
+    def _onnx_is_float32(self) -> Self:
+        if self.backend == "onnx" and self.dtype != "float32":
+            raise ValueError("dtype: ONNX files are float32; with backend onnx it is float32")
+        return self
+
+    @model_validator(mode="after")
     def _tls_is_whole(self) -> Self:
         if (self.grpc_tls_cert is None) != (self.grpc_tls_key is None):
             raise ValueError("grpc_tls_cert, grpc_tls_key: give both or none")
