@@ -30,7 +30,7 @@ from model_store.errors import (
     UnknownModelError,
 )
 from model_store.files import sha256_of
-from model_store.generators import Generator, Mapper, to_pixels, z_from_seed
+from model_store.generators import Generator, Mapper, NoiseMode, to_pixels, z_from_seed
 from model_store.inversion import (
     MODES,
     InversionMode,
@@ -172,6 +172,7 @@ __all__ = [
     "MethodWalk",
     "ModelCard",
     "ModelStoreError",
+    "NoiseMode",
     "Offer",
     "Offers",
     "OnnxError",

@@ -8,6 +8,7 @@ import numpy as np
 from model_store import PlannedEdit
 from service.engine import Frame, Generated, Walked
 from service.inverting import Inverted
+from service.provenance import SERVICE_VERSION
 from service.schema import (
     DirectionsAnswer,
     EditAnswer,
@@ -25,8 +26,6 @@ from service.schema import (
     Scores,
 )
 from service.specs import InversionSpec, ServedCard, WalkSpec
-
-SERVICE_VERSION = "0.1.0"  # a Bento runs without the package's metadata; a test compares
 
 
 def frame_answers(served: ServedCard, walked: Walked, frames: Sequence[Frame]) -> list[FrameAnswer]:

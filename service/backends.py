@@ -7,8 +7,17 @@ backend loads the torch generator beside it when the first such request comes.
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
-from model_store import PROVIDERS, Generator, OnnxGenerator, Provider, StoredModel, open_onnx
+from model_store import (
+    PROVIDERS,
+    Generator,
+    NoiseMode,
+    OnnxGenerator,
+    Provider,
+    StoredModel,
+    open_onnx,
+)
 from service.processes import batch_size_of, choose_device
 from service.rendering import LoadedGenerator
 from service.settings import DTYPES, Settings
@@ -51,8 +60,9 @@ class Backend:
             return LoadedGenerator(sessions, torch.device("cpu"))  # where arrays come from and go
         generator = model.generator().to(self.device, self.dtype)
         if self.name == "torch-compile":
-            generator = _Compiled(generator)
-            generator.warm_up(self.batch_size, self.device)
+            compiled = _Compiled(generator, self.batch_size)
+            compiled.warm_up(self.device)
+            return LoadedGenerator(compiled, self.device)
         return LoadedGenerator(generator, self.device)
 
     def in_torch(self, loaded: LoadedGenerator) -> LoadedGenerator:
@@ -66,20 +76,35 @@ class Backend:
 
 
 class _Compiled:
-    """A generator whose synthesis torch.compile has translated; satisfies Generator."""
+    """A generator whose synthesis torch.compile has translated; satisfies Generator.
 
-    def __init__(self, plain: Generator) -> None:
+    Every number of images would be translated for itself, when the first request with it comes; so
+    there are two, one and a whole batch, translated at start, and others are filled up.
+    """
+
+    def __init__(self, plain: Generator, batch_size: int) -> None:
         self.plain = plain
         self.card = plain.card
         self.mapping = plain.mapping
         self.state = plain.state
         self.to = plain.to
-        self.synthesis = torch.compile(plain.synthesis, fullgraph=True, dynamic=False)
+        self._batch_size = batch_size
+        self._run = torch.compile(plain.synthesis, fullgraph=True, dynamic=False)
 
-    def warm_up(self, batch_size: int, device: torch.device) -> None:
-        """Compile for the one batch size that a runner uses."""
-        with torch.inference_mode():
-            self.synthesis(torch.zeros(batch_size, *self.card.latent_shape, device=device))
+    def synthesis(self, latents: Tensor, noise_mode: NoiseMode = "const") -> Tensor:
+        """Images [N, 3, H, W] of latents [N, L, C], N up to a batch."""
+        images = len(latents)
+        size = 1 if images == 1 else self._batch_size
+        filled = torch.cat([latents, latents[:1].expand(size - images, -1, -1)])
+        return self._run(filled, noise_mode)[:images]
+
+    def warm_up(self, device: torch.device) -> None:
+        """Translate both sizes."""
+        for size in (1, self._batch_size):
+            # made as requests are: a tensor of inference mode would count as another kind
+            latents = torch.zeros(size, *self.card.latent_shape, device=device)
+            with torch.inference_mode():
+                self.synthesis(latents)
 
 
 def onnx_provider(config: Settings) -> Provider | None:

@@ -19,6 +19,7 @@ from service.errors import ApiError
 from service.idempotency import Idempotency
 from service.images import MEDIA_TYPES, Encoding
 from service.inverting import InversionProgress, Inverted
+from service.provenance import SERVICE_VERSION
 from service.schema import (
     DirectionsAnswer,
     DirectionsBody,
@@ -332,7 +333,7 @@ def _count(values: list[object]) -> int:
 
 def _key(kind: str, served: ServedCard, body: AnyBody) -> str:
     named = body.model_copy(update={"model": served.tag})  # however the client called the model
-    return digest(kind, answers.SERVICE_VERSION, named)
+    return digest(kind, SERVICE_VERSION, named)
 
 
 def _own(kept: EditBodyAnswer, call: Call, started: float) -> EditBodyAnswer:

@@ -46,6 +46,7 @@ from model_store import (
 )
 from service.errors import Refusal
 from service.images import Encoding, encode
+from service.provenance import Provenance
 
 PIECE_S = 0.2  # of a search between two answers
 PASTE_SIDE = 1024  # pixels of the longer side of a photo that edits are pasted into
@@ -146,7 +147,11 @@ class Inversions:
         return {
             "done": True,
             "latents": latents.cpu().numpy(),
-            "reconstruction": encode(pixels, Encoding(**payload["encoding"])),
+            "reconstruction": encode(
+                pixels,
+                Encoding(**payload["encoding"]),
+                Provenance.of(inverter.generator.card),
+            ),
             "errors": _errors(inverter, problem, images, carried["target"], pixels),
             "steps_taken": steps,
             "is_aligned": carried["is_aligned"],

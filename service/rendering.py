@@ -1,7 +1,7 @@
 """Latents to compressed frames. Knows nothing about attributes, HTTP or processes."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from model_store import (
     to_pixels,
 )
 from service.images import Encoding, encode, encode_animation
+from service.provenance import Provenance
 
 
 @dataclass(frozen=True)
@@ -88,12 +89,14 @@ def compress(
     pixels: np.ndarray,  # [F, S, S, 3], uint8
     encoding: Encoding,
     animation: bool,
+    provenance: Provenance,
     paste: Mapping[str, Any] | None = None,  # a photo, and where the frames go in it
 ) -> list[bytes]:
     """One file per frame, or a single animation."""
     if paste is not None:
         placement = Placement(paste["matrix"])
+        provenance = replace(provenance, is_composite=True)
         pixels = np.stack([paste_back(paste["photo"], frame, placement) for frame in pixels])
     if animation:
-        return [encode_animation(list(pixels), encoding)]
-    return [encode(frame, encoding) for frame in pixels]
+        return [encode_animation(list(pixels), encoding, provenance)]
+    return [encode(frame, encoding, provenance) for frame in pixels]

@@ -32,6 +32,7 @@ from service.images import Encoding
 from service.inversions import Inversions
 from service.metrics_port import serve_metrics
 from service.processes import batch_size_of, choose_device, settle_garbage_collector
+from service.provenance import Provenance
 from service.rendering import LoadedGenerator, Points, compress, latents_of, synthesise
 from service.settings import Settings, settings
 from service.specs import WalkSpec
@@ -271,14 +272,15 @@ class GeneratorRunner:
         key = (loaded, batch_size, points.styles is None)
         rendered = self._batcher.submit_all(key, sized)
         encoding, paste = Encoding(**payload["encoding"]), payload.get("paste")
+        of = Provenance.of(loaded.generator.card)
         try:
             if payload["animation"]:
                 pixels = [await piece for piece in rendered]
                 together = np.concatenate(pixels)
-                return {"images": await self._compress(together, encoding, True, paste)}
+                return {"images": await self._compress(together, encoding, True, of, paste)}
             images: list[bytes] = []
             for piece in rendered:
-                images += await self._compress(await piece, encoding, False, paste)
+                images += await self._compress(await piece, encoding, False, of, paste)
             return {"images": images}
         finally:
             for piece in rendered:
@@ -289,11 +291,12 @@ class GeneratorRunner:
         pixels: np.ndarray,
         encoding: Encoding,
         animation: bool,
+        provenance: Provenance,
         paste: dict[str, Any] | None,
     ) -> list[bytes]:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(
-            self._encoders, compress, pixels, encoding, animation, paste
+            self._encoders, compress, pixels, encoding, animation, provenance, paste
         )
 
     def _render_batch(self, key: Hashable, pieces: list[Points]) -> list[np.ndarray]:

@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 from model_store import StoredModel, save_model
-from service.answers import SERVICE_VERSION
 from service.playground.pages import page_files
+from service.provenance import SERVICE_VERSION
 from tests.doubles import make_card, make_generator, make_heads
 from tests.servers import ROOT, free_port, running, running_server
 

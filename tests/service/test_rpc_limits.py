@@ -156,7 +156,7 @@ def test_a_slow_reader_holds_up_its_own_frames_alone(service: Serving) -> None:
 def test_a_reader_that_never_reads_loses_its_place(
     tiny: StoredModel, bentoml_home: Path, tmp_path: Path
 ) -> None:
-    limits = {"GRADCTRL_TIMEOUT_S": "2", "GRADCTRL_MAX_IN_FLIGHT": "1"}
+    limits = {"GRADCTRL_TIMEOUT_S": "5", "GRADCTRL_MAX_IN_FLIGHT": "1"}
     with serving(bentoml_home, tmp_path / "log.txt", **limits) as (url, _, stub):
         never = stub.EditStream(long_edit(6))
         next(never)

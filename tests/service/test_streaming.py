@@ -139,7 +139,7 @@ def test_a_deadline_in_mid_stream_is_an_event(
     tiny: StoredModel, bentoml_home: Path, tmp_path: Path
 ) -> None:
     with running_server(
-        bentoml_home, tmp_path / "log.txt", "--models", "tiny", GRADCTRL_TIMEOUT_S="2"
+        bentoml_home, tmp_path / "log.txt", "--models", "tiny", GRADCTRL_TIMEOUT_S="5"
     ) as url:
         body = {**LONG, "source": {"seed": 4}}
         answer = httpx.post(f"{url}/v1/edit/stream", json=body, timeout=30)
