@@ -3,11 +3,8 @@
 The batch is dynamic, the noise constant. Knows nothing about serving.
 """
 
-import logging
 import tempfile
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from export.errors import ExportError
+from export.onnx_tracing import OnnxMismatchError, trace
 from model_store import (
     GENERATOR_FILE,
     GENERATOR_KEY,
@@ -31,10 +29,6 @@ TOLERANCE = 1e-3  # of w and of pixels in -1..1
 TRACED = 2  # samples of the trace
 CHECKED = (1, 3)  # samples of the comparison: no batch size of the trace
 PSI = 0.7  # of the comparison
-
-
-class OnnxMismatchError(ExportError):
-    """An exported network that does not compute what the torch one computes."""
 
 
 @dataclass(frozen=True)
@@ -99,44 +93,27 @@ def _networks(
     card = model.card
     latents = torch.zeros(TRACED, *card.latent_shape)
     networks: dict[str, tuple[nn.Module, dict[str, Tensor]]] = {
-        SYNTHESIS_FILE: (_Synthesis(generator), {"latents": latents})
+        SYNTHESIS_FILE: (_Synthesis(generator).eval(), {"latents": latents})
     }
     if card.num_ws is not None:
         inputs = {"z": torch.ones(TRACED, card.z_dim), "psi": torch.tensor(PSI)}
         if card.c_dim:
             inputs["c"] = torch.zeros(TRACED, card.c_dim)
-        networks[MAPPING_FILE] = (_Mapping(generator), inputs)
+        networks[MAPPING_FILE] = (_Mapping(generator).eval(), inputs)
     return networks
 
 
 def _exported(name: str, network: nn.Module, inputs: Mapping[str, Tensor]) -> onnx.ModelProto:
-    batch = torch.export.Dim("batch")
-    shapes = {key: {0: batch} if value.ndim else {} for key, value in inputs.items()}
     outputs = ["images"] if name == SYNTHESIS_FILE else ["truncated", "whole"]
     try:
-        with _quiet_exporter():
-            program = torch.onnx.export(
-                network,
-                (),
-                kwargs=dict(inputs),
-                dynamo=True,
-                verbose=False,
-                input_names=list(inputs),
-                output_names=outputs,
-                dynamic_shapes=shapes,
-            )
+        return trace(network, inputs, outputs)
     except Exception as error:  # of many types, all of them "this network cannot be exported"
         first = str(error).strip().splitlines()[0]
         raise ExportError(f"{name}: torch cannot export this network: {first}") from error
-    assert program is not None  # always a program with dynamo=True
-    return program.model_proto
 
 
 def _record(proto: onnx.ModelProto, model: StoredModel) -> None:
-    """Leave what the file was made of, and nothing of the machine that made it."""
-    del proto.metadata_props[:]
-    for node in proto.graph.node:
-        del node.metadata_props[:]
+    """Say in the file what it was made of."""
     facts = {
         GENERATOR_KEY: model.card.files[GENERATOR_FILE],
         "gradctrl.torch": torch.__version__,
@@ -170,16 +147,3 @@ def _compared(
         )
     opset = next(one.version for one in proto.opset_import if not one.domain)
     return OnnxFile(name, opset, len(proto.graph.node), len(data) / 1e6, error)
-
-
-@contextmanager
-def _quiet_exporter() -> Iterator[None]:
-    registry = logging.getLogger("torch.onnx._internal.exporter._registration")
-    level = registry.level
-    registry.setLevel(logging.ERROR)  # it reports each operator of torchvision, which is not used
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch 2.13 copies its own deprecated tree specs
-            yield
-    finally:
-        registry.setLevel(level)

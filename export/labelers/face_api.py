@@ -3,10 +3,6 @@
 Knows nothing about where the package comes from, about banks, or about which scores become labels.
 """
 
-import logging
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +12,6 @@ import onnxruntime
 import torch
 from PIL import Image
 
-from export.errors import ExportError
 from export.labelers.face_api_networks import (
     EXPRESSIONS,
     FACE_SIDE,
@@ -26,6 +21,7 @@ from export.labelers.face_api_networks import (
     FaceNetwork,
 )
 from export.labelers.weight_manifest import read_weight_manifest
+from export.onnx_tracing import OnnxMismatchError, trace
 
 Crop = tuple[float, float, float, float]  # left, top, right, bottom as shares of width and height
 
@@ -37,10 +33,6 @@ _BATCH = 16  # stays in the cache: 64 takes a seventh longer per face
 _CHECKED_FACES = 3  # not the batch size of the trace, so that a frozen batch axis is found
 _HAPPY = EXPRESSIONS.index("happy")
 _MALE, _FEMALE = GENDERS.index("male"), GENDERS.index("female")
-
-
-class OnnxMismatchError(ExportError):
-    """An exported file that does not compute what the torch network computes."""
 
 
 @dataclass(frozen=True)
@@ -87,43 +79,7 @@ def _export(classifier: _Classifier, package: Path, into: Path) -> Path:
 
 
 def _to_onnx(network: FaceNetwork, outputs: tuple[str, ...]) -> onnx.ModelProto:
-    faces = torch.zeros(2, 3, FACE_SIDE, FACE_SIDE)
-    with _quiet_exporter():
-        program = torch.onnx.export(
-            network,
-            (faces,),
-            dynamo=True,
-            verbose=False,
-            input_names=[_INPUT],
-            output_names=outputs,
-            dynamic_shapes={_INPUT: {0: torch.export.Dim("batch")}},
-        )
-    assert program is not None  # always a program with dynamo=True
-    return _without_metadata(program.model_proto)
-
-
-@contextmanager
-def _quiet_exporter() -> Iterator[None]:
-    registry = logging.getLogger("torch.onnx._internal.exporter._registration")
-    level = registry.level
-    # It reports each operator of torchvision, which no network here uses.
-    registry.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            # Torch 2.13 copies its own deprecated tree specs.
-            warnings.filterwarnings("ignore", r".*LeafSpec", FutureWarning)
-            yield
-    finally:
-        registry.setLevel(level)
-
-
-def _without_metadata(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The model without the exporter's stack traces, which hold paths of this machine."""
-    graph = model.graph
-    named = (*graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer)
-    for part in (model, graph, *named):
-        part.ClearField("metadata_props")
-    return model
+    return trace(network, {_INPUT: torch.zeros(2, 3, FACE_SIDE, FACE_SIDE)}, outputs)
 
 
 def check_against_torch(model: onnx.ModelProto, network: FaceNetwork) -> None:

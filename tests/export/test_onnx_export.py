@@ -11,7 +11,8 @@ from typer.testing import CliRunner
 from export import onnx_export
 from export.commands import app
 from export.importing import import_checkpoint
-from export.onnx_export import OnnxMismatchError, export_onnx
+from export.onnx_export import export_onnx
+from export.onnx_tracing import OnnxMismatchError
 from model_store import (
     GENERATOR_KEY,
     MAPPING_FILE,

@@ -13,13 +13,13 @@ from PIL import Image
 from export.labelers.face_api import (
     SCORES,
     FaceApiLabeler,
-    OnnxMismatchError,
     check_against_torch,
     export_onnx,
     prepare_faces,
 )
 from export.labelers.face_api_networks import AgeGenderNetwork, ExpressionNetwork, FaceNetwork
 from export.labelers.weight_manifest import WeightManifestError, read_weight_manifest
+from export.onnx_tracing import OnnxMismatchError
 
 SIDE = 112
 TOLERANCE = 1e-3
