@@ -21,6 +21,8 @@ def attack(client: httpx.Client) -> str:
     for answer in (preflight, simple):
         allowed = answer.headers.get("access-control-allow-origin")
         expect(allowed is None, f"{allowed} may read answers")
+    forged = client.post("/v1/admin/reload", headers={"Origin": ORIGIN})  # needs no preflight
+    expect(not forged.is_success, "any page has the models reloaded")
     page = client.get("/playground")
     expect("frame-ancestors 'none'" in page.headers["content-security-policy"], "can be framed")
     expect(page.headers["x-content-type-options"] == "nosniff", "types are guessed")

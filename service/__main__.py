@@ -49,6 +49,7 @@ def serve(
     _check_ports(config, host, port)
     _check_sessions(config, served)
     # The exact versions, so that a model stored while the service runs does not split it.
+    os.environ.setdefault(f"{ENV_PREFIX}RELOAD_MODELS", names)
     os.environ[f"{ENV_PREFIX}MODELS"] = ",".join(model.tag for model in served)
     os.environ["BENTOML_DO_NOT_TRACK"] = "True"
     command = [sys.executable, "-m", "bentoml", "serve", TARGET, "--working-dir", str(ROOT)]

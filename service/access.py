@@ -1,33 +1,40 @@
 """Who may call and how often, for every transport. Knows no endpoint.
 
 A caller is the name of an API key or, without keys, the address that the connection comes from:
-behind a proxy all callers are then one.
+behind a proxy all callers are then one. What changes the service for everybody takes an admin's
+key or, where there are no keys, a caller on this machine.
 """
 
+import ipaddress
 import math
 import time
 from collections.abc import Mapping
+from http import HTTPStatus
 
 from limits import RateLimitItem, parse
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from service.api_keys import ApiKeys
+from service.api_keys import ADMIN, ApiKeys
 from service.errors import ApiError
 from service.guards import BODYLESS, CLOSE, answer_error
 from service.settings import Settings
 
 GUARDED = "/v1/"  # health, metrics and the files of the playground are open
 OPEN = ("/v1/openapi.json", "/v1/docs")
+ADMIN_PATHS = "/v1/admin/"
 Headers = Mapping[str, str | bytes]
 
 
 class Access:
     """The door: names callers, and counts their calls within this process."""
 
-    def __init__(self, keys: ApiKeys | None, limit: RateLimitItem | None) -> None:
+    def __init__(
+        self, keys: ApiKeys | None, limit: RateLimitItem | None, trusts_machine: bool
+    ) -> None:
         self._keys = keys
+        self._trusts_machine = trusts_machine  # without keys: that callers from it are its own
         self._limit = limit
         self._limiter = MovingWindowRateLimiter(MemoryStorage())
 
@@ -35,11 +42,20 @@ class Access:
     def of(cls, config: Settings) -> "Access":
         """The door of the settings; KeyFileError for keys that cannot be read."""
         keys = None if config.api_keys_file is None else ApiKeys(config.api_keys_file)
-        return cls(keys, parse(config.rate_limit) if config.rate_limit else None)
+        limit = parse(config.rate_limit) if config.rate_limit else None
+        return cls(keys, limit, not config.allow_anonymous)
 
-    def expect(self, headers: Headers, address: str) -> None:
+    def expect(self, headers: Headers, address: str, takes_admin: bool = False) -> None:
         """Count a call; ApiError unauthenticated or too_many_requests refuses it."""
-        caller = address if self._keys is None else self._keys.name_of(headers)
+        if self._keys is None:
+            is_page = "origin" in headers  # in a browser on this machine, from anywhere
+            caller, is_admin = address, self._trusts_machine and _is_own(address) and not is_page
+        else:
+            key = self._keys.key_of(headers)
+            caller, is_admin = key.name, key.is_admin
+        if takes_admin and not is_admin:
+            message = f"this takes a key that the file of keys marks {ADMIN!r}"
+            raise ApiError("unauthenticated", message, "authorization", status=HTTPStatus.FORBIDDEN)
         if self._limit is None or self._limiter.hit(self._limit, caller):
             return
         window = self._limiter.get_window_stats(self._limit, caller)
@@ -63,9 +79,18 @@ class Door:
                 name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
             }
             try:
-                self._access.expect(headers, (scope.get("client") or ("",))[0])
+                address = (scope.get("client") or ("",))[0]
+                self._access.expect(headers, address, path.startswith(ADMIN_PATHS))
             except ApiError as error:
                 error.headers.update({} if scope["method"] in BODYLESS else CLOSE)
                 await answer_error(error)(scope, receive, send)
                 return
         await self._app(scope, receive, send)
+
+
+def _is_own(address: str) -> bool:
+    """Whether a connection comes from this machine."""
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False

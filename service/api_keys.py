@@ -1,10 +1,10 @@
 """API keys: who may call, by a file of hashed keys that is read again when it changes.
 
-A line is `NAME SHA256`, the hash in hexadecimal; empty lines and those that begin with # are
-skipped. Keys are 256 random bits, so one round of SHA-256 is enough: there is nothing to guess.
-Knows no transport.
+A line is `NAME SHA256`, the hash in hexadecimal, and `admin` after it for a key that may also have
+the service reload its models; empty lines and those that begin with # are skipped. Keys are 256
+random bits, so one round of SHA-256 is enough: there is nothing to guess. Knows no transport.
 
-    python -m service.api_keys NAME >> keys.txt     # the key itself goes to stderr, once
+    python -m service.api_keys NAME [admin] >> keys.txt     # the key itself goes to stderr, once
 """
 
 import hashlib
@@ -14,6 +14,7 @@ import re
 import secrets
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from service.errors import ApiError
@@ -22,7 +23,8 @@ PREFIX = "gc_"  # so that a leaked key can be found by its looks
 HEADER = "authorization"
 SCHEME = "bearer"
 MAX_KEY_LENGTH = 256
-_LINE = re.compile(r"([\w.-]{1,64})\s+([0-9a-f]{64})")
+ADMIN = "admin"
+_LINE = re.compile(rf"([\w.-]{{1,64}})\s+([0-9a-f]{{64}})(\s+{ADMIN})?")
 
 logger = logging.getLogger("gradctrl.service")
 
@@ -31,24 +33,34 @@ class KeyFileError(Exception):
     """A file of keys that cannot be read; names the line."""
 
 
-def read_keys(file: Path) -> dict[str, bytes]:
-    """Hashes by name; KeyFileError for anything but a file of keys."""
+@dataclass(frozen=True)
+class ApiKey:
+    """A line of the file."""
+
+    name: str
+    sha256: bytes
+    is_admin: bool
+
+
+def read_keys(file: Path) -> list[ApiKey]:
+    """The keys of a file; KeyFileError for anything but a file of keys."""
     try:
         lines = file.read_text().splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise KeyFileError(f"{file}: {error}") from error
-    keys: dict[str, bytes] = {}
+    keys: dict[str, ApiKey] = {}
     for number, line in enumerate(lines, start=1):
         if not (text := line.strip()) or text.startswith("#"):
             continue
         match = _LINE.fullmatch(text)
         if match is None or match[1] in keys:
-            what = "the same name twice" if match else "expected NAME and the SHA-256 of a key"
+            expected = f"expected NAME and the SHA-256 of a key, and perhaps {ADMIN}"
+            what = "the same name twice" if match else expected
             raise KeyFileError(f"{file}, line {number}: {what}")
-        keys[match[1]] = bytes.fromhex(match[2])
+        keys[match[1]] = ApiKey(match[1], bytes.fromhex(match[2]), bool(match[3]))
     if not keys:
         raise KeyFileError(f"{file}: no keys; make one with: python -m service.api_keys NAME")
-    return keys
+    return list(keys.values())
 
 
 def hash_of(key: str) -> bytes:
@@ -64,8 +76,8 @@ class ApiKeys:
         self._state = _state_of(file)
         self._keys = read_keys(file)
 
-    def name_of(self, headers: Mapping[str, str | bytes]) -> str:
-        """The name of the key that a call carries; ApiError without a valid one.
+    def key_of(self, headers: Mapping[str, str | bytes]) -> ApiKey:
+        """The key that a call carries; ApiError without a valid one.
 
         Header names are lower case. Every hash is compared, each in constant time.
         """
@@ -75,7 +87,7 @@ class ApiKeys:
         if scheme.lower() != SCHEME or not key:
             raise _unauthenticated("this service asks for a key: Authorization: Bearer KEY")
         given = hash_of(key[:MAX_KEY_LENGTH])
-        found = [name for name, known in self._keys.items() if hmac.compare_digest(known, given)]
+        found = [one for one in self._keys if hmac.compare_digest(one.sha256, given)]
         if not found:
             raise _unauthenticated("this key is not known")
         return found[0]
@@ -109,13 +121,14 @@ def _unauthenticated(message: str) -> ApiError:
 
 def main() -> None:
     """Print a line for the file, and the new key to stderr."""
-    if len(sys.argv) != 2 or not re.fullmatch(r"[\w.-]{1,64}", sys.argv[1]):
+    name, *role = sys.argv[1:] or [""]
+    if role not in ([], [ADMIN]) or not re.fullmatch(r"[\w.-]{1,64}", name):
         raise SystemExit(
-            "usage: python -m service.api_keys NAME >> FILE   (letters, digits, . _ -)"
+            f"usage: python -m service.api_keys NAME [{ADMIN}] >> FILE   (letters, digits, . _ -)"
         )
     key = f"{PREFIX}{secrets.token_urlsafe(32)}"
-    print(f"{sys.argv[1]} {hash_of(key).hex()}")
-    print(f"the key of {sys.argv[1]}, shown once: {key}", file=sys.stderr)
+    print(" ".join([name, hash_of(key).hex(), *role]))
+    print(f"the key of {name}, shown once: {key}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -5,11 +5,11 @@ import uuid
 
 import bentoml
 
-from model_store import method_offers, models_to_serve
 from service.access import Access
 from service.admission import Gate
 from service.budget import Budget
 from service.cache import AnswerCache
+from service.catalogue import Catalogue, stored_cards
 from service.draining import Drain, on_sigterm
 from service.engine import Engine, Runner
 from service.exposure import expect_guarded
@@ -20,6 +20,7 @@ from service.job_store import open_job_store
 from service.jobs import Jobs
 from service.logs import configure_logging
 from service.processes import DEFAULT_BATCH_SIZE, settle_garbage_collector
+from service.reloading import Reloading
 from service.rest import build_rest
 from service.rpc import start_rpc
 from service.runner_clients import connect_to
@@ -27,26 +28,24 @@ from service.runner_pool import RunnerPool, pool_of
 from service.runner_sockets import RunnerSockets
 from service.runners import LOGGING, TRACING, TRAFFIC, ClassifierRunner, GeneratorRunner
 from service.settings import Settings, settings
-from service.specs import ServedCard
 
 configure_logging(settings().log_format)  # here, so that BentoML's parent process has it too
 access = Access.of(settings())
 rest = build_rest(settings(), access)
 
 
-def build_handlers(config: Settings, classifier: Runner, generator: Runner) -> Handlers:
+def build_handlers(
+    config: Settings, catalogue: Catalogue, classifier: Runner, generator: Runner
+) -> Handlers:
     """Everything that transports call, on two runners."""
-    served = [
-        ServedCard(model.tag, model.card, method_offers(model))
-        for model in models_to_serve(config.models)
-    ]
     gate, inverting = (
         Gate(config.max_in_flight),
         Inverting(AnswerCache(config.inversion_cache_bytes)),
     )
-    engine = Engine(served, classifier, generator, gate, config.timeout_s, inverting)
+    engine = Engine(classifier, generator, gate, config.timeout_s, inverting)
     return Handlers(
         engine,
+        catalogue,
         AnswerCache(config.cache_bytes),
         Idempotency(config.idempotency_bytes, config.idempotency_ttl_s),
         config.max_batch_size or DEFAULT_BATCH_SIZE,
@@ -76,10 +75,17 @@ class EditService:
         config = settings()
         classifier, generator = self._pools()
         await asyncio.gather(classifier.start(), generator.start())
-        handlers = build_handlers(config, classifier, generator)
+        catalogue = Catalogue(stored_cards(config.models))
+        handlers = build_handlers(config, catalogue, classifier, generator)
         jobs = Jobs(handlers, open_job_store(config.job_store), config)
         rest.state.handlers, rest.state.jobs = handlers, jobs
         rest.state.runners = classifier, generator
+        rest.state.reloading = Reloading(
+            catalogue,
+            (classifier, generator),
+            config.models if config.reload_models is None else config.reload_models,
+            config.timeout_s,
+        )
         jobs.start()
         sockets = RunnerSockets([*classifier.urls, *generator.urls])
         drain = Drain(handlers.engine, sockets, config.drain_s, uuid.uuid4().hex)

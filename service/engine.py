@@ -79,14 +79,12 @@ class Engine:
 
     def __init__(
         self,
-        served: Sequence[ServedCard],
         classifier: Runner,
         generator: Runner,
         gate: Gate,
         timeout_s: float,
         inverting: Inverting,
     ) -> None:
-        self.served = tuple(served)
         self.gate = gate
         self._classifier = classifier
         self._generator = generator

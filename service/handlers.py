@@ -14,6 +14,7 @@ from service import answers, specs
 from service.budget import Budget
 from service.cache import AnswerCache, digest
 from service.calls import Call
+from service.catalogue import Catalogue
 from service.engine import Engine, Frame, Walked
 from service.errors import ApiError
 from service.idempotency import Idempotency
@@ -63,7 +64,8 @@ class _Asked:
     spec: WalkSpec
     encoding: Encoding
     final_only: bool
-    key: str  # equal for equal requests
+    key: str  # equal for equal requests of one version of a model
+    sent: str  # equal for equal requests
     animation: bool = False
     photo: InversionSpec | None = None  # that the edit starts from
 
@@ -74,12 +76,14 @@ class Handlers:
     def __init__(
         self,
         engine: Engine,
+        catalogue: Catalogue,
         cache: AnswerCache[AnyAnswer | ImageAnswer],
         idempotency: Idempotency,
         stream_chunk: int,
         budget: Budget,
     ) -> None:
         self.engine = engine
+        self._catalogue = catalogue
         self._cache = cache
         self._idempotency = idempotency
         self._stream_chunk = stream_chunk  # frames of one render call of a stream
@@ -95,20 +99,20 @@ class Handlers:
                     default=index == 0,
                     methods={method: list(found) for method, found in served.offers.items()},
                 )
-                for index, served in enumerate(self.engine.served)
+                for index, served in enumerate(self._catalogue.served)
             ]
         )
 
     def name_of(self, kind: str, body: AnyBody) -> str:
         """The name of a request's answer, equal for equal requests; known before any work."""
-        served = specs.choose_model(self.engine.served, body.model)
+        served = specs.choose_model(self._catalogue.served, body.model)
         return _key(kind, served, body)
 
     async def edit(self, body: EditBody, call: Call) -> EditBodyAnswer:
         """Edit a latent along attribute directions: all frames in one answer."""
         asked = self._read_edit(body)
         return await self._idempotency.once(
-            call.idempotency_key, asked.key, lambda: self._edit(asked, call), size_of
+            call.idempotency_key, asked.sent, lambda: self._edit(asked, call), size_of
         )
 
     async def edit_stream(
@@ -130,25 +134,26 @@ class Handlers:
 
     async def edit_image(self, body: EditImageBody, call: Call) -> ImageAnswer:
         """The final image, or all frames as one animation."""
-        served = specs.choose_model(self.engine.served, body.model)
+        served = specs.choose_model(self._catalogue.served, body.model)
         asked = _Asked(
             served,
             self._walk(served, body),
             specs.encoding(body.output, body.animation),
             not body.animation,
             _key("edit_image", served, body),
+            digest("edit_image", body),
             body.animation,
             specs.photo_spec(served, body),
         )
         return await self._idempotency.once(
-            call.idempotency_key, asked.key, lambda: self._edit_image(asked, call), size_of
+            call.idempotency_key, asked.sent, lambda: self._edit_image(asked, call), size_of
         )
 
     async def invert(
         self, body: InvertBody, call: Call
     ) -> AsyncGenerator[InversionProgress | InvertAnswer, None]:
         """Progress, then the latent of an image."""
-        served = specs.choose_model(self.engine.served, body.model)
+        served = specs.choose_model(self._catalogue.served, body.model)
         spec, encoding = specs.invert_spec(served, body), specs.encoding(body.output)
         async with aclosing(self.engine.invert(served, spec, encoding, call)) as events:
             async for event in events:
@@ -167,21 +172,23 @@ class Handlers:
 
     async def generate(self, body: GenerateBody, call: Call) -> GenerateAnswer:
         """Images and latents of seeds, or images of latents."""
-        served = specs.choose_model(self.engine.served, body.model)
-        key = _key("generate", served, body)
+        served = specs.choose_model(self._catalogue.served, body.model)
         return await self._idempotency.once(
-            call.idempotency_key, key, lambda: self._generate(served, body, key, call), size_of
+            call.idempotency_key,
+            digest("generate", body),
+            lambda: self._generate(served, body, call),
+            size_of,
         )
 
     async def score(self, body: ScoreBody, call: Call) -> ScoreAnswer:
         """Class probabilities of latents, per attribute."""
-        served = specs.choose_model(self.engine.served, body.model)
+        served = specs.choose_model(self._catalogue.served, body.model)
         starts = specs.score_starts(served, body)
         return answers.score_answer(served, await self.engine.score(served, starts, call))
 
     async def directions(self, body: DirectionsBody, call: Call) -> DirectionsAnswer:
         """The unit direction at a latent, and what was masked."""
-        served = specs.choose_model(self.engine.served, body.model)
+        served = specs.choose_model(self._catalogue.served, body.model)
         spec = specs.direction_spec(served, body)
         return answers.directions_answer(served, spec, await self.engine.direction(spec, call))
 
@@ -191,7 +198,7 @@ class Handlers:
 
     def expect_valid(self, body: AnyBody, prefix: str) -> None:
         """Raise what the body's handler would refuse at once; `prefix` goes before its fields."""
-        served = specs.choose_model(self.engine.served, body.model, f"{prefix}model")
+        served = specs.choose_model(self._catalogue.served, body.model, f"{prefix}model")
         try:
             if isinstance(body, EditBody):
                 self._read_edit(body)
@@ -218,13 +225,14 @@ class Handlers:
         return specs.generate_starts(served, body)
 
     def _read_edit(self, body: EditBody) -> _Asked:
-        served = specs.choose_model(self.engine.served, body.model)
+        served = specs.choose_model(self._catalogue.served, body.model)
         return _Asked(
             served,
             self._walk(served, body),
             specs.encoding(body.output),
             body.frames == "final",
             _key("edit", served, body),
+            digest("edit", body),
             photo=specs.photo_spec(served, body),
         )
 
@@ -300,10 +308,9 @@ class Handlers:
         self._cache.put(asked.key, answer, size_of(answer))
         return answer
 
-    async def _generate(
-        self, served: ServedCard, body: GenerateBody, key: str, call: Call
-    ) -> GenerateAnswer:
+    async def _generate(self, served: ServedCard, body: GenerateBody, call: Call) -> GenerateAnswer:
         starts, encoding = self._starts(served, body), specs.encoding(body.output)
+        key = _key("generate", served, body)
         kept = self._cache.get(key)
         if isinstance(kept, GenerateAnswer):
             return kept

@@ -47,7 +47,7 @@ IN_FLIGHT = Gauge(
 )
 MODEL_INFO = Gauge(
     "gradctrl_model_info",
-    "Always 1; what is loaded and where it runs",
+    "1: loaded, and where it runs; 0: retired by a reload",
     ["model", "version", "family", "backend", "device", "provider"],
     multiprocess_mode="livemax",
 )

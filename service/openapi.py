@@ -14,7 +14,7 @@ from service.settings import Settings
 
 def document() -> str:
     """The document as the service answers it at /v1/openapi.json, indented."""
-    rest = build_rest(Settings(), Access(keys=None, limit=None))
+    rest = build_rest(Settings(), Access(keys=None, limit=None, trusts_machine=False))
     return json.dumps(rest.openapi(), indent=2, ensure_ascii=False) + "\n"
 
 

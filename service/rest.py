@@ -8,7 +8,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from starlette.routing import Route
 
 from service import http_calls, streaming
-from service.access import Access, Door
+from service.access import ADMIN_PATHS, Access, Door
 from service.errors import ApiError
 from service.guards import BodyLimit, install_error_handlers
 from service.http_calls import (
@@ -28,6 +28,7 @@ from service.images import MEDIA_TYPES
 from service.job_schema import JobAnswer, JobBody
 from service.jobs import Jobs
 from service.playground import add_playground
+from service.reloading import Reloaded
 from service.request_log import RequestLog
 from service.schema import (
     DirectionsAnswer,
@@ -111,6 +112,7 @@ def build_rest(config: Settings, access: Access) -> FastAPI:
     app.post("/v1/jobs", response_model=JobAnswer, status_code=202, responses=_LINKS)(submit_job)
     app.get("/v1/jobs", response_model=JobAnswer)(job)
     app.delete("/v1/jobs", response_model=JobAnswer)(cancel_job)
+    app.post(f"{ADMIN_PATHS}reload", include_in_schema=False)(reload)
     add_playground(app)
     paths = {route.path for route in app.routes if isinstance(route, Route)}
     app.add_route("/{path:path}", _no_endpoint, METHODS, include_in_schema=False)
@@ -248,6 +250,11 @@ async def job(id: JobId, call: PlainCall, request: Request) -> Response:
 async def cancel_job(id: JobId, call: PlainCall, request: Request) -> Response:
     """Stop a job; its work in the runners stops too."""
     return json_answer(_jobs(request).cancel(id), call.request_id)
+
+
+async def reload(request: Request) -> Reloaded:
+    """Serve what the store holds now."""
+    return await request.app.state.reloading.reload()
 
 
 def _jobs(request: Request) -> Jobs:

@@ -15,11 +15,11 @@ import aiohttp
 
 from service import metrics
 from service.endpoints import Connect, Endpoint, Resolve, resolver
-from service.errors import ApiError
+from service.errors import ApiError, raise_refusal
 from service.tracing import runner_span
 
 PROBE_EVERY_S = 1.0
-TO_ALL = ("cancel", "hold")  # of a request or a holder that any process may know
+TO_ALL = ("cancel", "hold", "keep")  # of what any process may know; one that is away need not
 
 logger = logging.getLogger("gradctrl.service")
 
@@ -66,6 +66,18 @@ class RunnerPool:
             raise AttributeError(method)
         ask = self._ask_all if method in TO_ALL else self._ask_traced
         return lambda payload: ask(method, payload)
+
+    async def ask_every(self, method: str, payload: dict[str, Any]) -> None:
+        """Have all processes do something; ApiError unless each of them did."""
+        asked = self._available()
+        if not asked:
+            raise self._unreachable()
+        calls = (endpoint.call(method, payload) for endpoint in asked)
+        try:
+            for answer in await asyncio.gather(*calls):
+                raise_refusal(answer)
+        except aiohttp.ClientError as error:
+            raise self._unreachable() from error
 
     async def refresh(self) -> None:
         """Look up the addresses again and ask each process whether it is ready."""

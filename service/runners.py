@@ -5,7 +5,7 @@ errors cross as values, because BentoML loses the class of an exception.
 """
 
 import asyncio
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable, MutableMapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -15,6 +15,8 @@ import torch
 
 from model_store import (
     Inverter,
+    ModelCard,
+    ModelStoreError,
     Starts,
     StoredModel,
     find_model,
@@ -27,6 +29,7 @@ from service.backends import Backend
 from service.batcher import Batcher, BatchLimits, even_share
 from service.cancelling import Calls
 from service.draining import Holds
+from service.errors import Refusal
 from service.gpu_metrics import watch_gpus
 from service.images import Encoding
 from service.inversions import Inversions
@@ -52,16 +55,32 @@ def _limits(config: Settings, batch_size: int) -> BatchLimits:
     return BatchLimits(batch_size, config.max_batch_wait_ms / 1000, config.max_queue)
 
 
-def _describe(model: StoredModel, backend: Backend) -> None:
-    card = model.card
+async def _prepared(load: Callable[[str], None], tags: Sequence[str]) -> dict[str, Any]:
+    """Nothing once all models are loaded, beside the work in hand; or a refusal."""
+    try:
+        for tag in tags:
+            await asyncio.to_thread(load, tag)
+    except ModelStoreError as error:
+        return Refusal("internal", str(error)).as_payload()
+    return {}
+
+
+def _keep_only(tags: Sequence[str], *loaded: MutableMapping[str, Any]) -> None:
+    for of_tag in loaded:
+        for tag in of_tag.keys() - set(tags):
+            del of_tag[tag]
+
+
+def _describe(tag: str, card: ModelCard, backend: Backend, is_loaded: bool) -> None:
+    _, _, version = tag.partition(":")
     metrics.MODEL_INFO.labels(
         card.name,
-        model.version,
+        version,
         card.family,
         backend.name,
         str(backend.device),
         backend.provider_name,
-    ).set(1)
+    ).set(is_loaded)
 
 
 @bentoml.service(
@@ -129,6 +148,17 @@ class ClassifierRunner:
         return {}
 
     @bentoml.api
+    async def load(self, payload: Any) -> Any:
+        """Have models ready before a request asks for them."""
+        return await _prepared(self._ensure, payload["tags"])
+
+    @bentoml.api
+    async def keep(self, payload: Any) -> Any:
+        """Forget all models but these."""
+        _keep_only(payload["tags"], self._loaded)
+        return {}
+
+    @bentoml.api
     async def hold(self, payload: Any) -> Any:
         """Keep working through a SIGTERM until the holder lets go."""
         self._holds.hold(payload["holder"], payload["seconds"])
@@ -150,9 +180,12 @@ class ClassifierRunner:
 
     def _get(self, tag: str) -> LoadedHeads:
         """A loaded model; the API may have started on a newer version than this process."""
+        self._ensure(tag)
+        return self._loaded[tag]
+
+    def _ensure(self, tag: str) -> None:
         if tag not in self._loaded:
             self._load(find_model(tag))
-        return self._loaded[tag]
 
     def _load(self, model: StoredModel) -> None:
         if model.card.attributes:
@@ -224,6 +257,19 @@ class GeneratorRunner:
     async def cancel(self, payload: Any) -> Any:
         """Drop what is left of a request."""
         self._calls.cancel(payload["request_id"])
+        return {}
+
+    @bentoml.api
+    async def load(self, payload: Any) -> Any:
+        """Have models ready before a request asks for them."""
+        return await _prepared(self._ensure, payload["tags"])
+
+    @bentoml.api
+    async def keep(self, payload: Any) -> Any:
+        """Forget all models but these."""
+        for tag in self._loaded.keys() - set(payload["tags"]):
+            _describe(tag, self._loaded[tag].generator.card, self._backend, is_loaded=False)
+        _keep_only(payload["tags"], self._loaded, self._in_torch, self._inverters)
         return {}
 
     @bentoml.api
@@ -311,13 +357,16 @@ class GeneratorRunner:
 
     def _get(self, tag: str) -> LoadedGenerator:
         """A loaded model; the API may have started on a newer version than this process."""
+        self._ensure(tag)
+        return self._loaded[tag]
+
+    def _ensure(self, tag: str) -> None:
         if tag not in self._loaded:
             self._load(find_model(tag))
-        return self._loaded[tag]
 
     def _load(self, model: StoredModel) -> None:
         self._loaded[model.tag] = self._backend.load(model)
-        _describe(model, self._backend)
+        _describe(model.tag, model.card, self._backend, is_loaded=True)
 
     def _torch_of(self, tag: str) -> LoadedGenerator:
         """A loaded model in plain torch, for gradients and for styles."""

@@ -22,6 +22,10 @@ class Settings(BaseSettings):
         description="models to serve, comma-separated names or name:version; "
         "the first is the default of requests; empty serves every model in the store",
     )
+    reload_models: Annotated[tuple[str, ...] | None, NoDecode] = Field(
+        default=None,
+        description="what a reload looks up, written as models; default: what models said at start",
+    )
     device: str = Field(
         default="auto", description="torch device of both runners: auto, cpu, cuda or cuda:N"
     )
@@ -167,7 +171,7 @@ class Settings(BaseSettings):
         default="127.0.0.1", description="address that the metrics port binds"
     )
 
-    @field_validator("models", "cors_origins", mode="before")
+    @field_validator("models", "reload_models", "cors_origins", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):

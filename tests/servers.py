@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
+import psutil
 
 READY_TIMEOUT_S = 120
 ROOT = Path(__file__).resolve().parent.parent
@@ -87,3 +88,22 @@ def wait_until_ready(process: "subprocess.Popen[bytes]", url: str, log: Path) ->
             pass
         time.sleep(0.1)
     raise AssertionError(f"not ready within {READY_TIMEOUT_S} s: {log.read_text()[-2000:]}")
+
+
+def server_of(url: str) -> psutil.Process:
+    """The parent process of the service at a URL."""
+    port = str(httpx.URL(url).port)
+    for process in psutil.process_iter(["cmdline"]):
+        line = process.info["cmdline"] or []
+        if port in line and "serve" in line:
+            return process
+    raise AssertionError(f"no server on port {port}")
+
+
+def runner_of(url: str, service: str) -> psutil.Process:
+    """The process of a runner in the tree of the service at a URL."""
+    return next(
+        child
+        for child in server_of(url).children(recursive=True)
+        if service in " ".join(child.cmdline())
+    )

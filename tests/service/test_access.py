@@ -12,7 +12,9 @@ from gradctrl_client import Client, TooManyRequestsError, UnauthenticatedError
 from playwright.sync_api import Browser, expect
 
 from model_store import StoredModel
+from service.access import Access
 from service.api_keys import hash_of
+from service.errors import ApiError
 from service.wire import edit_pb2 as wire
 from tests.rpc_calls import refused, stub_of
 from tests.servers import free_port, running_server
@@ -28,7 +30,7 @@ ORIGIN = "https://app.example"
 
 @dataclass(frozen=True)
 class Service:
-    """One running service with keys `web`, `busy` and `page`, spelled as their names."""
+    """One running service with keys spelled as their names; `ops` is an admin's."""
 
     rest: str
     rpc: str
@@ -42,7 +44,8 @@ def service(
     folder, port = tmp_path_factory.mktemp("access"), free_port()
     keys = folder / "keys.txt"
     names = ("web", "busy", "page", "rpc")
-    keys.write_text("".join(f"{name} {hash_of(name).hex()}\n" for name in names))
+    lines = [f"{name} {hash_of(name).hex()}\n" for name in names]
+    keys.write_text("".join([*lines, f"ops {hash_of('ops').hex()} admin\n"]))
     environment = {
         "GRADCTRL_API_KEYS_FILE": str(keys),
         "GRADCTRL_RATE_LIMIT": f"{BUSY}/minute",
@@ -131,6 +134,40 @@ def test_a_new_key_counts_at_once_and_a_deleted_one_no_more(service: Service) ->
     assert httpx.get(f"{service.rest}/v1/models", headers=bearer("new")).status_code == 200
     service.keys.write_text(before)
     assert httpx.get(f"{service.rest}/v1/models", headers=bearer("new")).status_code == 401
+
+
+def test_only_an_admin_has_the_models_reloaded(service: Service) -> None:
+    url = f"{service.rest}/v1/admin/reload"
+    assert httpx.post(url).status_code == 401
+    answer = httpx.post(url, headers=bearer("web"))
+    assert answer.status_code == 403
+    assert answer.json()["error"]["code"] == "unauthenticated"
+    assert httpx.post(url, headers=bearer("ops")).json()["added"] == []
+
+
+@pytest.mark.parametrize(
+    ("address", "trusts_machine", "may"),
+    [
+        ("127.0.0.1", True, True),
+        ("::1", True, True),
+        ("10.0.0.5", True, False),
+        ("", True, False),
+        ("127.0.0.1", False, False),  # something in front, and who called it is not known
+    ],
+)
+def test_without_keys_only_this_machine_is_an_admin(
+    address: str, trusts_machine: bool, may: bool
+) -> None:
+    access = Access(None, None, trusts_machine)
+    access.expect({}, address)
+    if may:
+        access.expect({}, address, takes_admin=True)
+        with pytest.raises(ApiError):  # a page in a browser on this machine
+            access.expect({"origin": "https://evil.example"}, address, takes_admin=True)
+        return
+    with pytest.raises(ApiError) as caught:
+        access.expect({}, address, takes_admin=True)
+    assert caught.value.status == 403
 
 
 def test_browsers_of_an_allowed_origin_may_send_a_key(service: Service) -> None:

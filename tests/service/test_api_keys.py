@@ -29,8 +29,8 @@ def file(tmp_path: Path) -> Path:
 
 def test_a_key_has_a_name(file: Path) -> None:
     keys = ApiKeys(file)
-    assert keys.name_of(bearer("one")) == "web"
-    assert keys.name_of({"authorization": "bearer two"}) == "batch"
+    assert keys.key_of(bearer("one")).name == "web"
+    assert keys.key_of({"authorization": "bearer two"}).name == "batch"
 
 
 @pytest.mark.parametrize(
@@ -50,10 +50,17 @@ def test_a_key_has_a_name(file: Path) -> None:
 )
 def test_anything_else_is_refused(file: Path, headers: dict[str, str | bytes]) -> None:
     with pytest.raises(ApiError) as caught:
-        ApiKeys(file).name_of(headers)
+        ApiKeys(file).key_of(headers)
     assert (caught.value.code, caught.value.status) == ("unauthenticated", 401)
     assert caught.value.headers["WWW-Authenticate"] == "Bearer"
     assert "one" not in caught.value.message
+
+
+def test_some_keys_are_of_admins(file: Path) -> None:
+    file.write_text(f"{line('web', 'one')}{line('ops', 'two').strip()} admin\n")
+    keys = ApiKeys(file)
+    assert not keys.key_of(bearer("one")).is_admin
+    assert keys.key_of(bearer("two")).is_admin
 
 
 def test_a_changed_file_is_read_again(file: Path) -> None:
@@ -61,9 +68,9 @@ def test_a_changed_file_is_read_again(file: Path) -> None:
     fresh = file.with_name("fresh.txt")
     fresh.write_text(line("web", "new"))
     os.replace(fresh, file)
-    assert keys.name_of(bearer("new")) == "web"
+    assert keys.key_of(bearer("new")).name == "web"
     with pytest.raises(ApiError):
-        keys.name_of(bearer("one"))
+        keys.key_of(bearer("one"))
 
 
 @pytest.mark.parametrize("content", [None, "", "web secret\n", b"\xff\xfe"])
@@ -75,10 +82,10 @@ def test_a_broken_file_keeps_the_keys_before(
         file.unlink()
     else:
         file.write_bytes(content if isinstance(content, bytes) else content.encode())
-    assert keys.name_of(bearer("one")) == "web"
+    assert keys.key_of(bearer("one")).name == "web"
     assert "stay as they were" in caplog.text
     caplog.clear()
-    keys.name_of(bearer("one"))
+    keys.key_of(bearer("one"))
     assert caplog.text == ""  # once is enough
 
 
@@ -86,6 +93,7 @@ def test_a_broken_file_keeps_the_keys_before(
     ("content", "says"),
     [
         ("", "no keys"),
+        (f"{line('web', 'one').strip()} root\n", "line 1: expected NAME and the SHA-256"),
         ("web one\n", "line 1: expected NAME and the SHA-256"),
         (line("web", "one") * 2, "line 2: the same name twice"),
         (f"we b {hash_of('one').hex()}", "line 1"),
@@ -104,10 +112,17 @@ def test_the_command_makes_a_line_and_shows_the_key_once(tmp_path: Path) -> None
     file = tmp_path / "keys.txt"
     file.write_text(made.stdout)
     key = made.stderr.strip().rpartition(" ")[2]
-    assert ApiKeys(file).name_of(bearer(key)) == "web"
+    assert ApiKeys(file).key_of(bearer(key)).name == "web"
     assert key not in made.stdout
     again = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert again.stdout != made.stdout
-    refused = subprocess.run(command[:-1], cwd=ROOT, capture_output=True, text=True)
-    assert refused.returncode == 1
-    assert "usage" in refused.stderr
+    for arguments in ([], ["web", "root"]):
+        wrong = [*command[:-1], *arguments]
+        refused = subprocess.run(wrong, cwd=ROOT, capture_output=True, text=True)
+        assert refused.returncode == 1
+        assert "usage" in refused.stderr
+    admin = subprocess.run(
+        [*command, "admin"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    file.write_text(admin.stdout)
+    assert ApiKeys(file).key_of(bearer(admin.stderr.strip().rpartition(" ")[2])).is_admin

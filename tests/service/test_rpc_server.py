@@ -14,6 +14,7 @@ import pytest
 from service.admission import Gate
 from service.budget import Budget
 from service.cache import AnswerCache
+from service.catalogue import Catalogue
 from service.engine import Engine
 from service.handlers import Handlers
 from service.idempotency import Idempotency
@@ -31,8 +32,8 @@ LISTED = wire.ListModelsRequest()
 def make_handlers(gate: Gate) -> Handlers:
     """Handlers that list no models; nothing here reaches a runner."""
     inverting = Inverting(AnswerCache(0))
-    engine = Engine([], None, None, gate, 60, inverting)  # type: ignore[arg-type]
-    return Handlers(engine, AnswerCache(0), Idempotency(0, 1), 4, Budget(1))
+    engine = Engine(None, None, gate, 60, inverting)  # type: ignore[arg-type]
+    return Handlers(engine, Catalogue([]), AnswerCache(0), Idempotency(0, 1), 4, Budget(1))
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 
 from service.endpoints import MISSES, resolver
-from service.errors import ApiError
+from service.errors import ApiError, Refusal
 from service.runner_pool import RunnerPool, pool_of
 
 REFUSED = aiohttp.ClientConnectorError(
@@ -24,6 +24,7 @@ class Process:
         self.url = url
         self.asked: list[str] = []
         self.error: BaseException | None = None
+        self.answer: Any = url
         self.ready: bool | BaseException = True
         self.held: asyncio.Event | None = None
         self.is_closed = False
@@ -34,7 +35,7 @@ class Process:
             await self.held.wait()
         if self.error is not None:
             raise self.error
-        return self.url
+        return self.answer
 
     async def is_ready(self, timeout: int | None = None) -> bool:
         if isinstance(self.ready, BaseException):
@@ -243,6 +244,28 @@ def test_cancels_and_holds_reach_every_process() -> None:
         two["a"].error = REFUSED
         await two.pool.cancel({"request_id": "1"})
         assert (two["a"].asked, two["b"].asked) == (["cancel"], ["cancel"])
+
+    run(work())
+
+
+def test_what_every_process_must_do_fails_with_one_that_cannot() -> None:
+    async def work() -> None:
+        two = Machines("a", "b")
+        await two.pool.refresh()
+        two["a"].answer = two["b"].answer = {}
+        await two.pool.ask_every("load", {"tags": []})
+        assert (two["a"].asked, two["b"].asked) == (["load"], ["load"])
+        two["b"].answer = Refusal("internal", "no such file").as_payload()
+        with pytest.raises(ApiError, match="no such file"):
+            await two.pool.ask_every("load", {"tags": []})
+        two["b"].error = aiohttp.ServerDisconnectedError()
+        with pytest.raises(ApiError) as lost:
+            await two.pool.ask_every("load", {"tags": []})
+        two["a"].ready = two["b"].ready = False
+        await two.pool.refresh()
+        with pytest.raises(ApiError) as away:
+            await two.pool.ask_every("load", {"tags": []})
+        assert lost.value.code == away.value.code == "overloaded"
 
     run(work())
 
