@@ -18,7 +18,7 @@ from rich.table import Table
 from torch import Tensor, nn
 
 from benchmarks.pairs import medians, save
-from editing import NEVER_STOP, Head, WalkPlan, released_walk, stack_heads, walk
+from editing import NEVER_STOP, FixedWalk, Head, WalkPlan, released_walk, stack_heads, walk
 from model_store import read_gradctrl_classifiers
 
 CLASSIFIERS = Path("tests/fixtures/gradctrl_released/model_ffhq")
@@ -83,14 +83,17 @@ def compare(heads: dict[str, Head], batch: int, repeats: int) -> dict[str, float
     )
     few = start[:LOOPED]
     end = plain_walk(classifiers[TARGET], masks, few)
-    walked = released_walk(stacked, start, attribute, target, top_k, STEPS, STEP_SIZE)
+
+    @torch.inference_mode()  # as the ClassifierRunner walks
+    def released() -> FixedWalk:
+        return released_walk(stacked, start, attribute, target, top_k, STEPS, STEP_SIZE)
+
+    walked = released()
     found = medians(
         {
             "loop": lambda: plain_walk(classifiers[TARGET], masks, few),
-            "released": lambda: released_walk(
-                stacked, start, attribute, target, top_k, STEPS, STEP_SIZE
-            ),
-            "walk": lambda: walk(stacked, start, ours),
+            "released": released,
+            "walk": torch.inference_mode()(lambda: walk(stacked, start, ours)),
         },
         repeats,
     )

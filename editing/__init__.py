@@ -58,8 +58,9 @@ from editing.scoring import (
 )
 from editing.shapes import expect_shape
 from editing.spaces import apply_deltas, edited_point, layer_mask, point_of, widen
-from editing.trajectory import NEVER_STOP, Trajectory, WalkPlan, direction_at, walk
+from editing.trajectory import Trajectory, direction_at, walk
 from editing.tuning import Tuned, TuningOptions, tune
+from editing.walk_plan import NEVER_STOP, WalkPlan
 
 __all__ = [
     "NEVER_STOP",

@@ -51,9 +51,11 @@ def log_odds_rows_of(heads: StackedHeads, reading: Reading, targets: Tensor) -> 
     return _rows(heads, reading, weights)
 
 
-def _rows(heads: StackedHeads, reading: Reading, weights: Tensor) -> Tensor:  # [N, A, C]
+def _rows(heads: StackedHeads, reading: Reading, weights: Tensor) -> Tensor:
+    """[N, A, C], in memory attribute by attribute: that is how the products make them."""
     samples = reading.hidden.shape[0]
     expect_shape("weights", weights, (samples, *heads.class_bias.shape))
-    slope = torch.where(reading.hidden > 0, 1.0, NEGATIVE_SLOPE).to(weights.dtype)  # [N, A, U]
-    backward = torch.einsum("nak,aku->nau", weights, heads.class_weight) * slope
-    return torch.einsum("nau,auc->nac", backward, heads.hidden_weight)
+    of_units = torch.bmm(weights.transpose(0, 1), heads.class_weight)  # [A, N, U]
+    hidden = reading.hidden.transpose(0, 1)
+    of_hidden = torch.ops.aten.leaky_relu_backward(of_units, hidden, NEGATIVE_SLOPE, False)
+    return torch.bmm(of_hidden, heads.hidden_weight).transpose(0, 1)

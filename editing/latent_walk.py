@@ -11,7 +11,8 @@ from torch import Tensor
 from editing.masking import MaskedDirection
 from editing.scoring import StackedHeads, class_logits
 from editing.spaces import editable_channels, moved_latents, point_of
-from editing.trajectory import Trajectory, WalkPlan, direction_at, walk
+from editing.trajectory import Trajectory, direction_at, walk
+from editing.walk_plan import WalkPlan
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from editing.errors import EditingError
 from editing.latent_walk import walk_latents
 from editing.scoring import StackedHeads
 from editing.shapes import expect_shape
-from editing.trajectory import NEVER_STOP, WalkPlan
+from editing.walk_plan import NEVER_STOP, WalkPlan
 
 
 @dataclass(frozen=True)

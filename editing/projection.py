@@ -28,17 +28,16 @@ def project_off(
     samples, channels = found.direction.shape
     expect_shape("rows", rows, (samples, None, channels))
     expect_shape("protected", protected, (samples, rows.shape[1]))
-    if not bool(protected.any()):
+    if rows.shape[1] == 0:
         return found
-    usable = rows * ((found.direction != 0)[:, None] & protected[:, :, None])
-    largest = usable.abs().amax(dim=2, keepdim=True)  # squares of tiny entries would vanish
-    spans = (largest > 0) & torch.isfinite(largest)
-    scaled = torch.where(spans, usable / largest, 0.0)  # [N, A, C]; zero where none is protected
-    gram = scaled @ scaled.transpose(1, 2)  # [N, A, A]
-    inverse = gram.diagonal(dim1=1, dim2=2).clamp_min(1.0).rsqrt()  # [N, A], of the lengths
+    allowed = found.direction.sign().abs()[:, None] * protected[:, :, None]
+    units, _ = normalise(rows * allowed)  # [N, A, C]; zero where none is protected
     ridge = _RIDGE * torch.eye(rows.shape[1], device=rows.device, dtype=rows.dtype)
-    along = torch.einsum("nac,nc->na", scaled, found.direction) * inverse
-    weights = torch.linalg.solve(gram * inverse[:, None] * inverse[:, :, None] + ridge, along)
-    spanned = torch.einsum("na,nac->nc", weights * inverse, scaled)
-    direction, length = normalise(found.direction - spanned)
-    return replace(found, direction=direction, kept_norm=found.kept_norm * length.clamp(max=1.0))
+    gram = torch.baddbmm(ridge, units, units.transpose(1, 2))  # [N, A, A]
+    along = torch.bmm(units, found.direction[:, :, None])  # [N, A, 1]
+    weights = torch.linalg.solve(gram, along)
+    spanned = torch.bmm(weights.transpose(1, 2), units)[:, 0]
+    left = found.direction - spanned  # of a unit vector: no need to scale it first
+    length = torch.linalg.vector_norm(left, dim=1)
+    direction = left / length.clamp_min(torch.finfo(length.dtype).tiny)[:, None]
+    return replace(found, direction=direction, kept_norm=found.kept_norm * length.clamp_max(1.0))

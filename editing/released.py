@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from editing.gradients import combined_rows
-from editing.masking import normalise
+from editing.masking import normalise, thresholds
 from editing.methods import EditSettings, Path, WalkReport, check_edit
 from editing.scoring import StackedHeads, class_logits, class_probabilities
 from editing.shapes import expect_shape
@@ -182,7 +182,7 @@ def _masked_row(
     targets = labels.scatter(1, attribute[:, None], target[:, None])
     found = rows(heads, points, targets)  # [N, A, C]
     samples = torch.arange(points.shape[0], device=points.device)
-    protected = _last_ranked(found.abs(), top_k)
+    protected = last_ranked(found.abs(), top_k)
     row = found[samples, attribute]
     masked = row.masked_fill(protected, 0.0)
     return _MaskedRow(masked, protected.sum(dim=1), _share(masked, row))
@@ -194,17 +194,30 @@ def _share(part: Tensor, whole: Tensor) -> Tensor:  # [N] of [N, C]
     return (left / full.clamp_min(torch.finfo(full.dtype).tiny)).clamp(max=1.0)
 
 
-def _last_ranked(saliency: Tensor, top_k: Tensor) -> Tensor:
+def last_ranked(saliency: Tensor, top_k: Tensor) -> Tensor:
     """Union [N, C] of exactly k channels per attribute, argsort(saliency)[-k:]; 0 is none.
 
     saliency: [N, A, C], top_k: [N, A]. (The released slice [-0:] would be all channels.)
     """
-    channels = saliency.shape[2]
-    order = saliency.argsort(dim=2, stable=True)
-    rank = torch.empty_like(order).scatter_(
-        2, order, torch.arange(channels, device=order.device).expand_as(order)
-    )
-    return (rank >= channels - top_k.unsqueeze(2)).any(dim=1)
+    samples, _, channels = saliency.shape
+    union = torch.zeros((samples, channels), dtype=torch.bool, device=saliency.device)
+    wanted = top_k.clamp(0, channels).unbind(dim=1)
+    for of_attribute, counts in zip(saliency.unbind(dim=1), wanted, strict=True):
+        if bool((counts > 0).any()):
+            union |= _largest(of_attribute, counts)
+    return union
+
+
+def _largest(saliency: Tensor, counts: Tensor) -> Tensor:
+    """The `counts` [N] largest of each row [N, C]; among equal ones the last, as a stable sort."""
+    chosen = saliency >= thresholds(saliency, counts.tolist())[:, None]
+    if torch.equal(chosen.sum(dim=1), counts):  # no ties, so that nothing need be sorted
+        return chosen
+    channels = saliency.shape[1]
+    order = saliency.argsort(dim=1, stable=True)
+    places = torch.arange(channels, device=order.device).expand_as(order)
+    rank = torch.empty_like(order).scatter_(1, order, places)
+    return rank >= channels - counts[:, None]
 
 
 def _repeat(start: Tensor, steps: int, move: Callable[[Tensor], _Step]) -> FixedWalk:

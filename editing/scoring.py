@@ -72,6 +72,15 @@ class StackedHeads:
             self.class_bias[attributes],
         )
 
+    def first(self, number: int) -> "StackedHeads":
+        """The first so many heads, without a copy."""
+        return StackedHeads(
+            self.hidden_weight[:number],
+            self.hidden_bias[:number],
+            self.class_weight[:number],
+            self.class_bias[:number],
+        )
+
     def to(self, device: torch.device | str, dtype: torch.dtype) -> "StackedHeads":
         """The same heads on another device, in another dtype."""
         return StackedHeads(
@@ -130,10 +139,11 @@ def stack_heads(heads: Sequence[Head]) -> StackedHeads:
 def read_points(heads: StackedHeads, latents: Tensor) -> Reading:
     """What the heads make of latents [N, C]."""
     expect_shape("latents", latents, (None, heads.num_channels))
-    hidden = torch.einsum("nc,auc->nau", latents, heads.hidden_weight) + heads.hidden_bias
-    units = functional.leaky_relu(hidden, NEGATIVE_SLOPE)
-    logits = torch.einsum("nau,aku->nak", units, heads.class_weight) + heads.class_bias
-    return Reading(hidden, logits)
+    weight, bias = heads.hidden_weight.flatten(0, 1), heads.hidden_bias.flatten()  # [A * U, ...]
+    hidden = torch.addmm(bias, latents, weight.T).unflatten(1, heads.hidden_bias.shape)
+    units = functional.leaky_relu(hidden, NEGATIVE_SLOPE).transpose(0, 1)  # [A, N, U]
+    logits = torch.baddbmm(heads.class_bias[:, None], units, heads.class_weight.transpose(1, 2))
+    return Reading(hidden, logits.transpose(0, 1))
 
 
 def class_logits(heads: StackedHeads, latents: Tensor) -> Tensor:
@@ -153,3 +163,10 @@ def log_odds(logits: Tensor) -> Tensor:
     own = torch.eye(classes, dtype=torch.bool, device=logits.device)
     rest = others.masked_fill(own, -torch.inf).logsumexp(dim=-1)  # [..., K]
     return logits - rest
+
+
+def log_odds_of(logits: Tensor, classes: Tensor) -> Tensor:
+    """The same [N] of one class each: logits [N, K], classes [N]."""
+    chosen = classes[:, None]
+    rest = logits.scatter(1, chosen, -torch.inf).logsumexp(dim=1)
+    return logits.gather(1, chosen)[:, 0] - rest

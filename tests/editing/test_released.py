@@ -19,6 +19,7 @@ from editing import (
     score_rows,
     stack_heads,
 )
+from editing.released import last_ranked
 from tests.doubles import make_head
 
 NAMED = [make_head(2, 0), make_head(2, 1), make_head(3, 2)]
@@ -189,3 +190,17 @@ def test_the_paper_takes_steps_until_the_label_flips() -> None:
         assert (labels[n, :taken] != 1).all()
         assert taken == 60 or bool((labels[n, taken:] == 1).all())
     assert walked.report.steps_taken.max() < 60
+
+
+@pytest.mark.parametrize("levels", [3, 10_000])  # many equal ones, and none
+def test_exactly_k_channels_are_the_last_of_a_stable_sort(levels: int) -> None:
+    torch.manual_seed(levels)
+    saliency = torch.randint(0, levels, (6, 3, 40)).float()
+    top_k = torch.tensor([[0, 5, 40], [0, 7, 50], [0, 5, 1], [0, 0, 0], [0, 39, 2], [0, 5, 5]])
+    found = last_ranked(saliency, top_k)
+    for n in range(6):
+        expected = torch.zeros(40, dtype=torch.bool)
+        for a in range(3):
+            order = saliency[n, a].argsort(stable=True)
+            expected[order[max(0, 40 - int(top_k[n, a])) :]] = True
+        assert torch.equal(found[n], expected)
