@@ -68,9 +68,10 @@ def direct_names() -> list[str]:
 
 
 def project_pins() -> dict[str, str]:
-    """Canonical name to `name==version`, of what pyproject.toml pins for this platform."""
+    """Canonical name to `name==version`, of what the service may import on this platform."""
     project = tomllib.loads(PROJECT.read_text())["project"]
-    wanted = [Requirement(line) for line in project["dependencies"]]
+    lines = [*project["dependencies"], *project["optional-dependencies"]["c2pa"]]
+    wanted = [Requirement(line) for line in lines]
     here = {"sys_platform": "linux", "platform_machine": "x86_64"}
     return {
         canonicalize_name(one.name): f"{one.name}{one.specifier}"
