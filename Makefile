@@ -11,12 +11,14 @@ PACKAGES := attacks editing model_store service export tests benchmarks deploy c
 help: ## show the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
-.venv/installed: pyproject.toml clients/python/pyproject.toml
+.venv/installed: pyproject.toml clients/python/pyproject.toml deploy/requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
 		{ echo "needs Python 3.11; set PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@echo "setting up .venv (once; downloads about 1 GB)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet -e '.[dev,demo-model]' -e 'clients/python[grpc]'
+	@grep -oE '^[a-z0-9.-]+==[^ ]+' deploy/requirements.txt >.venv/constraints.txt # as the image
+	@$(BIN)/python -m pip install --quiet -c .venv/constraints.txt \
+		-e '.[dev,demo-model]' -e 'clients/python[grpc]'
 	@touch $@
 
 setup: .venv/installed ## create .venv and install everything
@@ -53,6 +55,15 @@ proto: setup ## write the gRPC code of service and client from edit.proto, and l
 	@cd clients/proto && ../../$(BIN)/buf format -w && ../../$(BIN)/buf lint
 	@$(BIN)/python clients/proto/generate.py
 
+requirements: setup ## write deploy/requirements.txt: pins and hashes of what the image installs
+	@$(BIN)/python -m deploy.requirements
+
+audit: setup ## ask OSV or PyPI for known vulnerabilities in deploy/requirements.txt
+	@$(BIN)/python -m deploy.audit
+
+sbom: setup ## write dist/gradctrl.cdx.json: what the CPU image holds, as CycloneDX
+	@$(BIN)/python -m deploy.sbom --variant cpu -o dist/gradctrl.cdx.json
+
 contract: setup ## schemathesis, at length, against a running service (PORT=3000)
 	@$(BIN)/st run http://127.0.0.1:$(PORT)/v1/openapi.json --checks all --max-examples 400
 
@@ -61,10 +72,11 @@ bench: setup ## measured comparisons; JSON in benchmarks/results
 	@$(BIN)/python -m benchmarks.synthesis
 	@$(BIN)/python -m benchmarks.onnx_runtime
 	@$(BIN)/python -m benchmarks.encoding
+	@$(BIN)/python -m benchmarks.signing
 	@$(BIN)/python -m benchmarks.service
 	@$(BIN)/python -m benchmarks.scale
 	@$(BIN)/python -m benchmarks.profile_edit
 	@$(BIN)/python -m benchmarks.transports
 	@$(BIN)/python -m benchmarks.near_boundary
 
-.PHONY: help setup demo serve test lint format openapi sdk proto contract bench
+.PHONY: help setup demo serve test lint format openapi sdk proto requirements audit sbom contract bench

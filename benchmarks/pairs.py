@@ -18,16 +18,20 @@ import torch
 RESULTS = Path("benchmarks/results")  # not in the repository: numbers of one machine
 
 
-def medians(runs: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, float]:
+def medians(
+    runs: Mapping[str, Callable[[], object]],
+    repeats: int,
+    clock: Callable[[], float] = time.perf_counter,  # process_time: neighbours do not count
+) -> dict[str, float]:
     """Median seconds by name; every run once to warm up, then all of them in turns."""
     times: dict[str, list[float]] = {name: [] for name in runs}
     for run in runs.values():
         run()
     for _ in range(repeats):
         for name, run in runs.items():
-            started = time.perf_counter()
+            started = clock()
             run()
-            times[name].append(time.perf_counter() - started)
+            times[name].append(clock() - started)
     return {name: statistics.median(found) for name, found in times.items()}
 
 

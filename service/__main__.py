@@ -15,6 +15,7 @@ from service.api_keys import KeyFileError, read_keys
 from service.backends import onnx_provider
 from service.exposure import ExposedError, expect_guarded
 from service.settings import ENV_PREFIX, Settings, describe_settings
+from service.signing import SigningError, signing_of
 
 ROOT = Path(__file__).resolve().parent.parent
 TARGET = "service.app:EditService"
@@ -48,6 +49,7 @@ def serve(
     _check_access(config, host)
     _check_ports(config, host, port)
     _check_sessions(config, served)
+    _check_signing(config)
     # The exact versions, so that a model stored while the service runs does not split it.
     os.environ.setdefault(f"{ENV_PREFIX}RELOAD_MODELS", names)
     os.environ[f"{ENV_PREFIX}MODELS"] = ",".join(model.tag for model in served)
@@ -109,6 +111,14 @@ def _check_sessions(config: Settings, served: Sequence[StoredModel]) -> None:
         for model in served:
             open_onnx(model, provider, threads=1)
     except OnnxError as error:
+        raise SystemExit(f"error: {error}") from error
+
+
+def _check_signing(config: Settings) -> None:
+    """Exit where images could not be signed as asked: the generator would start in vain."""
+    try:
+        signing_of(config)
+    except SigningError as error:
         raise SystemExit(f"error: {error}") from error
 
 

@@ -45,8 +45,9 @@ from model_store import (
     tune_generator,
 )
 from service.errors import Refusal
-from service.images import Encoding, encode
+from service.images import MEDIA_TYPES, Encoding, encode
 from service.provenance import Provenance
+from service.signing import Sign
 
 PIECE_S = 0.2  # of a search between two answers
 PASTE_SIDE = 1024  # pixels of the longer side of a photo that edits are pasted into
@@ -58,9 +59,10 @@ Answer = dict[str, Any]
 class Inversions:
     """Runs pieces of inversions, and keeps tuned generators."""
 
-    def __init__(self, max_pixels: int, max_tuned: int) -> None:
+    def __init__(self, max_pixels: int, max_tuned: int, sign: Sign) -> None:
         self._max_pixels = max_pixels
         self._max_tuned = max_tuned
+        self._sign = sign
         self._thread = ThreadPoolExecutor(1, "inversions", _step_back)
         self._tuned: OrderedDict[str, Inverter] = OrderedDict()
 
@@ -147,17 +149,18 @@ class Inversions:
         return {
             "done": True,
             "latents": latents.cpu().numpy(),
-            "reconstruction": encode(
-                pixels,
-                Encoding(**payload["encoding"]),
-                Provenance.of(inverter.generator.card),
-            ),
+            "reconstruction": self._file_of(pixels, inverter, Encoding(**payload["encoding"])),
             "errors": _errors(inverter, problem, images, carried["target"], pixels),
             "steps_taken": steps,
             "is_aligned": carried["is_aligned"],
             "paste": carried["paste"],
             "pivot": pivot,
         }
+
+    def _file_of(self, pixels: np.ndarray, inverter: Inverter, encoding: Encoding) -> bytes:
+        provenance = Provenance.of(inverter.generator.card)
+        file = encode(pixels, encoding, provenance)
+        return self._sign(file, MEDIA_TYPES[encoding.format], provenance)
 
     def _tune(
         self, inverter: Inverter, pivot: Mapping[str, Any], should_stop: Callable[[], bool]

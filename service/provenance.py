@@ -2,7 +2,7 @@
 
 XMP in PNG, JPEG and WebP, with IPTC's digital source type, which is what platforms look for; a
 comment in GIF. The same for all images of a model, so equal pixels stay equal files. It is a label
-and no proof: whoever edits the file can take it out.
+and no proof: whoever edits the file can take it out. Signatures: service/signing.py.
 """
 
 import json

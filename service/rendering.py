@@ -16,8 +16,9 @@ from model_store import (
     synthesise_edited,
     to_pixels,
 )
-from service.images import Encoding, encode, encode_animation
+from service.images import MEDIA_TYPES, Encoding, encode, encode_animation
 from service.provenance import Provenance
+from service.signing import Sign
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,7 @@ def compress(
     encoding: Encoding,
     animation: bool,
     provenance: Provenance,
+    sign: Sign,
     paste: Mapping[str, Any] | None = None,  # a photo, and where the frames go in it
 ) -> list[bytes]:
     """One file per frame, or a single animation."""
@@ -98,5 +100,7 @@ def compress(
         provenance = replace(provenance, is_composite=True)
         pixels = np.stack([paste_back(paste["photo"], frame, placement) for frame in pixels])
     if animation:
-        return [encode_animation(list(pixels), encoding, provenance)]
-    return [encode(frame, encoding, provenance) for frame in pixels]
+        files = [encode_animation(list(pixels), encoding, provenance)]
+    else:
+        files = [encode(frame, encoding, provenance) for frame in pixels]
+    return [sign(file, MEDIA_TYPES[encoding.format], provenance) for file in files]

@@ -134,7 +134,7 @@ async def edit(
     known: KnownTag = None,
 ) -> Response:
     """Edit a latent along attribute directions; answers frames and scores."""
-    tag = entity_tag(handlers.name_of("edit", body), weak=True)
+    tag = _image_tag(request, handlers.name_of("edit", body), weak=True)
     if is_known(known, tag):
         return not_modified(call, tag)
     answer = await while_connected(request, handlers.edit(body, call))
@@ -159,7 +159,7 @@ async def edit_image(
     known: KnownTag = None,
 ) -> Response:
     """The final image itself, or all frames as one animation."""
-    tag = entity_tag(handlers.name_of("edit_image", body))
+    tag = _image_tag(request, handlers.name_of("edit_image", body))
     if is_known(known, tag):
         return not_modified(call, tag)
     answer = await while_connected(request, handlers.edit_image(body, call))
@@ -199,7 +199,7 @@ async def generate(
     known: KnownTag = None,
 ) -> Response:
     """Images and latents of seeds, or images of latents."""
-    tag = entity_tag(handlers.name_of("generate", body))
+    tag = _image_tag(request, handlers.name_of("generate", body))
     if is_known(known, tag):
         return not_modified(call, tag)
     answer = await while_connected(request, handlers.generate(body, call))
@@ -255,6 +255,13 @@ async def cancel_job(id: JobId, call: PlainCall, request: Request) -> Response:
 async def reload(request: Request) -> Reloaded:
     """Serve what the store holds now."""
     return await request.app.state.reloading.reload()
+
+
+def _image_tag(request: Request, name: str, weak: bool = False) -> str:
+    """The ETag of an answer with images: signatures differ, and a copy from before has none."""
+    if request.app.state.config.c2pa_certificate is None:
+        return entity_tag(name, weak)
+    return entity_tag(f"{name}-signed", weak=True)
 
 
 def _jobs(request: Request) -> Jobs:

@@ -38,6 +38,7 @@ from service.processes import batch_size_of, choose_device, settle_garbage_colle
 from service.provenance import Provenance
 from service.rendering import LoadedGenerator, Points, compress, latents_of, synthesise
 from service.settings import Settings, settings
+from service.signing import signing_of
 from service.specs import WalkSpec
 from service.tracing import tracing_of
 from service.walking import LoadedHeads, find_direction, score_all, walk_all
@@ -217,7 +218,8 @@ class GeneratorRunner:
         self._holds = Holds(lambda: self._calls.is_idle, config.drain_s)
         self._encoders = ThreadPoolExecutor(max_workers=_ENCODERS)
         self._threads = torch.get_num_threads()
-        self._inversions = Inversions(config.max_pixels, config.max_tuned)
+        self._sign = signing_of(config)
+        self._inversions = Inversions(config.max_pixels, config.max_tuned, self._sign)
         self._script = config.perceptual_network
         self._loaded: dict[str, LoadedGenerator] = {}
         self._in_torch: dict[str, LoadedGenerator] = {}
@@ -342,7 +344,7 @@ class GeneratorRunner:
     ) -> list[bytes]:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(
-            self._encoders, compress, pixels, encoding, animation, provenance, paste
+            self._encoders, compress, pixels, encoding, animation, provenance, self._sign, paste
         )
 
     def _render_batch(self, key: Hashable, pieces: list[Points]) -> list[np.ndarray]:

@@ -148,6 +148,20 @@ class Settings(BaseSettings):
         default=None, description="PEM certificates that gRPC clients must be signed by; any client"
     )
 
+    c2pa_certificate: FilePath | None = Field(
+        default=None,
+        description="PEM certificate chain that images are signed with (C2PA), its own first; "
+        "needs the extra c2pa; none: images are labelled and not signed",
+    )
+    c2pa_key: FilePath | None = Field(
+        default=None, description="PEM private key of that certificate, without a password"
+    )
+    c2pa_timestamp_url: str = Field(
+        default="",
+        pattern="^(https?://.+)?$",
+        description="URL of a time-stamp authority (RFC 3161), asked for every signed image; "
+        "empty: none",
+    )
     log_format: Literal["text", "json"] = Field(
         default="text", description="how log lines are written: text or json"
     )
@@ -200,6 +214,15 @@ class Settings(BaseSettings):
             raise ValueError("grpc_tls_cert, grpc_tls_key: give both or none")
         if self.grpc_tls_client_ca is not None and self.grpc_tls_cert is None:
             raise ValueError("grpc_tls_client_ca needs grpc_tls_cert and grpc_tls_key")
+        return self
+
+    @model_validator(mode="after")
+    def _signing_is_whole(self) -> Self:
+        names = [f"{ENV_PREFIX}C2PA_{name}" for name in ("CERTIFICATE", "KEY", "TIMESTAMP_URL")]
+        if (self.c2pa_certificate is None) != (self.c2pa_key is None):
+            raise ValueError(f"{names[0]}, {names[1]}: give both or none")
+        if self.c2pa_timestamp_url and self.c2pa_certificate is None:
+            raise ValueError(f"{names[2]} needs {names[0]} and {names[1]}")
         return self
 
 

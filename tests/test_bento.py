@@ -11,6 +11,7 @@ import httpx
 import pytest
 import yaml
 
+from deploy.requirements import COMPILED
 from model_store import StoredModel, save_model
 from service.playground.pages import page_files
 from service.provenance import SERVICE_VERSION
@@ -64,11 +65,10 @@ def test_the_bento_answers_the_same_bytes_in_another_directory(
             assert httpx.get(f"{bento}{path}").content == file.content
 
 
-def test_the_bento_pins_what_the_project_pins() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    pinned = {requirement.partition(";")[0].strip() for requirement in project["dependencies"]}
-    packages = yaml.safe_load((ROOT / "bentofile.yaml").read_text())["python"]["packages"]
-    assert set(packages) <= pinned
+def test_the_bento_installs_what_is_hashed() -> None:
+    python = yaml.safe_load((ROOT / "bentofile.yaml").read_text())["python"]
+    assert ROOT / python["requirements_txt"] == COMPILED
+    assert not python["lock_packages"]  # it would write them again, without hashes
 
 
 def test_the_receipt_names_the_version_of_the_project() -> None:

@@ -20,6 +20,8 @@ import psutil
 import pytest
 import yaml
 
+from deploy.containerfile import CPU_WHEELS
+from deploy.requirements import COMPILED, read_compiled, without_cuda
 from model_store import StoredModel
 from tests.deploy.conftest import KUBERNETES
 from tests.pods import MANIFESTS, container, loopback_arguments
@@ -46,11 +48,15 @@ def bento(named_avatars: StoredModel) -> str:
     return found[0]
 
 
-def written(bento: str, variant: str, folder: Path) -> Path:
+def written(bento: str, variant: str, folder: Path, *options: str) -> Path:
     """The folder that an image is built from."""
     command = [sys.executable, "-m", "deploy.containerfile", bento, "--variant", variant]
     done = subprocess.run(
-        [*command, "-o", str(folder)], cwd=ROOT, capture_output=True, text=True, check=False
+        [*command, *options, "-o", str(folder)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     assert str(folder) in done.stdout
@@ -72,11 +78,30 @@ def test_images_differ_in_torch_alone(bento: str, tmp_path: Path) -> None:
         copied = re.findall(r"^COPY \S+ (\S+)", texts[variant], re.M)
         assert all((folder / source).exists() for source in copied)
     assert "NVIDIA_DRIVER_CAPABILITIES=compute,utility" in texts["gpu"]
-    cpu, gpu = (requirements[variant].splitlines() for variant in ("cpu", "gpu"))
-    assert set(cpu) - set(gpu) == {
-        "torch==2.13.0+cpu",
-        "--extra-index-url https://download.pytorch.org/whl/cpu",
-    }
+    pinned = read_compiled(COMPILED.read_text())
+    assert read_compiled(requirements["gpu"]) == pinned
+    beside = [one for one in without_cuda(pinned) if one.name != "torch"]
+    assert [one for one in read_compiled(requirements["cpu"]) if one.name != "torch"] == beside
+    assert "torch==2.13.0+cpu" in requirements["cpu"].splitlines()
+    assert f"--extra-index-url {CPU_WHEELS}" in requirements["cpu"].splitlines()
+
+
+def test_an_image_installs_only_what_has_a_hash(bento: str, tmp_path: Path) -> None:
+    for name, variant, options in (
+        ("gpu", "gpu", []),
+        ("cpu", "cpu", ["--torch-sha256", "0" * 64]),
+        ("unknown", "cpu", []),
+    ):
+        folder = written(bento, variant, tmp_path / name, *options)
+        before_install = (folder / "Containerfile").read_text().partition("uv --directory")[0]
+        assert "\nENV UV_NO_BUILD=1\n" in before_install
+        unhashed = {
+            f"{one.name}=={one.version}"
+            for one in read_compiled((folder / "env/python/requirements.txt").read_text())
+            if not one.hashes
+        }
+        assert ("\nENV UV_REQUIRE_HASHES=1\n" in before_install) == (not unhashed)
+        assert unhashed == ({"torch==2.13.0+cpu"} if name == "unknown" else set())
 
 
 def namespace(bento: Path, volumes: list[str], command: list[str]) -> list[str]:
