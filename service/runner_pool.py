@@ -72,7 +72,7 @@ class RunnerPool:
         asked = self._available()
         if not asked:
             raise self._unreachable()
-        calls = (endpoint.call(method, payload) for endpoint in asked)
+        calls = (_insist(endpoint, method, payload) for endpoint in asked)
         try:
             for answer in await asyncio.gather(*calls):
                 raise_refusal(answer)
@@ -173,6 +173,14 @@ class RunnerPool:
 
     def _unreachable(self) -> ApiError:
         return ApiError("overloaded", f"no {self._name} runner can be reached; try again")
+
+
+async def _insist(endpoint: Endpoint, method: str, payload: dict[str, Any]) -> Any:
+    """The answer of a process; asked twice, as an idle connection dies with an earlier process."""
+    try:
+        return await endpoint.call(method, payload)
+    except aiohttp.ClientConnectionError:
+        return await endpoint.call(method, payload)
 
 
 def pool_of(name: str, url: str, connect: Connect) -> RunnerPool:

@@ -170,4 +170,6 @@ def test_a_model_that_is_gone_is_named(service: Service) -> None:
     assert (refused.status_code, refused.json()["error"]["code"]) == (404, "unknown_model")
     assert pixels_of(service.edit().json()) == before
     third = save_version().tag
-    assert service.reload().json()["served"] == [third]
+    answer = service.reload()
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["served"] == [third]
