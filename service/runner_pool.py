@@ -69,7 +69,7 @@ class RunnerPool:
 
     async def ask_every(self, method: str, payload: dict[str, Any]) -> None:
         """Have all processes do something; ApiError unless each of them did."""
-        asked = self._available()
+        asked = self._available() or self._silent()
         if not asked:
             raise self._unreachable()
         calls = (_insist(endpoint, method, payload) for endpoint in asked)
@@ -77,6 +77,7 @@ class RunnerPool:
             for answer in await asyncio.gather(*calls):
                 raise_refusal(answer)
         except aiohttp.ClientError as error:
+            logger.warning("the %s runner failed to %s: %r", self._name, method, error)
             raise self._unreachable() from error
 
     async def refresh(self) -> None:
@@ -162,14 +163,16 @@ class RunnerPool:
         left = [one for one in self._endpoints.values() if one.url not in tried]
         available = [one for one in left if one.is_available]
         others = [one for one in available if one.url not in lost]
-        silent = [one for one in left if one.is_silent]
-        some = others or available or silent
+        some = others or available or [one for one in self._silent() if one in left]
         if not some:
             raise self._unreachable()
         return min(some, key=lambda one: (one.in_flight, one.used))
 
     def _available(self) -> Sequence[Endpoint]:
         return [one for one in self._endpoints.values() if one.is_available]
+
+    def _silent(self) -> Sequence[Endpoint]:
+        return [one for one in self._endpoints.values() if one.is_silent]
 
     def _unreachable(self) -> ApiError:
         return ApiError("overloaded", f"no {self._name} runner can be reached; try again")
