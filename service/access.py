@@ -16,13 +16,14 @@ from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from service import api_docs
 from service.api_keys import ADMIN, ApiKeys
 from service.errors import ApiError
 from service.guards import BODYLESS, CLOSE, answer_error
 from service.settings import Settings
 
 GUARDED = "/v1/"  # health, metrics and the files of the playground are open
-OPEN = ("/v1/openapi.json", "/v1/docs")
+OPEN = ("/v1/openapi.json", api_docs.PATH)
 ADMIN_PATHS = "/v1/admin/"
 Headers = Mapping[str, str | bytes]
 

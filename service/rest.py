@@ -9,6 +9,7 @@ from starlette.routing import Route
 
 from service import http_calls, streaming
 from service.access import ADMIN_PATHS, Access, Door
+from service.api_docs import add_docs
 from service.errors import ApiError
 from service.guards import BodyLimit, install_error_handlers
 from service.http_calls import (
@@ -82,7 +83,7 @@ def build_rest(config: Settings, access: Access) -> FastAPI:
         title="GradCtrl",
         version="1",
         openapi_url="/v1/openapi.json",
-        docs_url="/v1/docs",
+        docs_url=None,
         redoc_url=None,
         responses=_ERRORS,
         generate_unique_id_function=lambda route: route.name,
@@ -113,6 +114,7 @@ def build_rest(config: Settings, access: Access) -> FastAPI:
     app.get("/v1/jobs", response_model=JobAnswer)(job)
     app.delete("/v1/jobs", response_model=JobAnswer)(cancel_job)
     app.post(f"{ADMIN_PATHS}reload", include_in_schema=False)(reload)
+    add_docs(app)
     add_playground(app)
     paths = {route.path for route in app.routes if isinstance(route, Route)}
     app.add_route("/{path:path}", _no_endpoint, METHODS, include_in_schema=False)
