@@ -4,7 +4,7 @@ The peers: a bare loop in one process (walk and synthesis, no server, no encodin
 with one lock around the same engine (benchmarks/one_lock.py), and the service without batches,
 frame by frame. Client, API and runners share the machine.
 
-    python -m benchmarks.service [--model avatars] [--edits 320] [--clients 1,4,16,64]
+    python -m benchmarks.service [--model avatars] [--steps 8] [--edits 320] [--clients 1,4,16,64]
 """
 
 import argparse
@@ -99,20 +99,20 @@ def _is_ready(url: str) -> bool:
 
 
 def served(
-    name: str, url: str, model: StoredModel, clients: tuple[int, ...], edits: int
+    name: str, url: str, model: StoredModel, clients: tuple[int, ...], edits: int, steps: int
 ) -> list[Figure]:
     """Figures of a server at every number of clients."""
     attribute = model.card.attributes[0]
-    wish = {"attribute": attribute.name, "target": attribute.classes[-1], "steps": STEPS}
+    wish = {"attribute": attribute.name, "target": attribute.classes[-1], "steps": steps}
     limits = httpx.Limits(max_connections=max(clients))
     with httpx.Client(base_url=url, timeout=120, limits=limits) as client:
 
         def call(seed: int) -> None:
             body = {"source": {"seed": seed}, "edits": [wish]}
             answer = client.post("/v1/edit", json=body).raise_for_status()
-            assert len(answer.json()["frames"]) == STEPS + 1
+            assert len(answer.json()["frames"]) == steps + 1
 
-        timed("warm-up", 4, 20, lambda seed: call(10_000_000 + seed))
+        timed("warm-up", 4, min(20, edits), lambda seed: call(10_000_000 + seed))
         found = []
         for index, number in enumerate(clients):
             first = (index + 1) * 100_000  # seeds that no answer is kept of
@@ -121,10 +121,10 @@ def served(
         return found
 
 
-def measure(model: StoredModel, clients: tuple[int, ...], edits: int) -> list[Figure]:
+def measure(model: StoredModel, clients: tuple[int, ...], edits: int, steps: int) -> list[Figure]:
     """The loop before and after, the service, the one-lock server, the service without batches."""
     attribute = model.card.attributes[0]
-    planned = plan_edit(model.card, attribute.name, attribute.classes[-1], STEPS)
+    planned = plan_edit(model.card, attribute.name, attribute.classes[-1], steps)
     local, psi = load_local(model), model.card.truncation
     service = ("service", "--port", "{port}", "--grpc-port", "0", "--models", model.tag)
 
@@ -134,11 +134,11 @@ def measure(model: StoredModel, clients: tuple[int, ...], edits: int) -> list[Fi
     loop()  # warm-up
     figures = [loop()]
     with server(*service) as url:
-        figures += served("service", url, model, clients, edits)
+        figures += served("service", url, model, clients, edits, steps)
     with server("benchmarks.one_lock", model.tag, "{port}") as url:
-        figures += served("one lock", url, model, clients, edits)
+        figures += served("one lock", url, model, clients, edits, steps)
     with server(*service, GRADCTRL_MAX_BATCH_SIZE="1") as url:
-        figures += served("service, no batches", url, model, (16,), edits)
+        figures += served("service, no batches", url, model, (16,), edits, steps)
     return [*figures, loop()]
 
 
@@ -146,15 +146,17 @@ def main() -> None:
     """Measure, print, write JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default="avatars")
+    parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--edits", type=int, default=320, help="edits of every row")
     parser.add_argument("--clients", default="1,4,16,64")
     arguments = parser.parse_args()
     clients = tuple(int(part) for part in arguments.clients.split(","))
     model = find_model(arguments.model)
-    figures = measure(model, clients, arguments.edits)
+    figures = measure(model, clients, arguments.edits, arguments.steps)
     loops = [one.edits_per_s for one in figures if one.name == "in-process loop"]
     mean = sum(loops) / len(loops)
-    table = Table(title=f"{model.card.name}, {model.card.resolution} px, {STEPS} steps, all frames")
+    title = f"{model.card.name}, {model.card.resolution} px, {arguments.steps} steps, all frames"
+    table = Table(title=title)
     for column in ("what", "clients", "edits/s", "p50 ms", "p99 ms", "errors", "against the loop"):
         table.add_column(column, justify="right")
     for one in figures:
