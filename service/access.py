@@ -5,17 +5,15 @@ behind a proxy all callers are then one.
 """
 
 import math
-import time
 from collections.abc import Mapping
 
 from limits import RateLimitItem, parse
-from limits.storage import MemoryStorage
-from limits.strategies import MovingWindowRateLimiter
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.api_keys import ApiKeys
 from service.errors import ApiError
 from service.guards import BODYLESS, CLOSE, answer_error
+from service.rates import MovingWindow
 from service.settings import Settings
 
 GUARDED = "/v1/"  # health, metrics and the files of the playground are open
@@ -29,7 +27,7 @@ class Access:
     def __init__(self, keys: ApiKeys | None, limit: RateLimitItem | None) -> None:
         self._keys = keys
         self._limit = limit
-        self._limiter = MovingWindowRateLimiter(MemoryStorage())
+        self._window = None if limit is None else MovingWindow(limit.amount, limit.get_expiry())
 
     @classmethod
     def of(cls, config: Settings) -> "Access":
@@ -40,12 +38,11 @@ class Access:
     def expect(self, headers: Headers, address: str) -> None:
         """Count a call; ApiError unauthenticated or too_many_requests refuses it."""
         caller = address if self._keys is None else self._keys.name_of(headers)
-        if self._limit is None or self._limiter.hit(self._limit, caller):
+        if self._window is None or not (wait_s := self._window.wait_s(caller)):
             return
-        window = self._limiter.get_window_stats(self._limit, caller)
-        wait_s = max(1, math.ceil(window.reset_time - time.time()))
-        message = f"more calls than {self._limit}; try again in {wait_s} s"
-        raise ApiError("too_many_requests", message, headers={"Retry-After": str(wait_s)})
+        shown_s = max(1, math.ceil(wait_s))
+        message = f"more calls than {self._limit}; try again in {shown_s} s"
+        raise ApiError("too_many_requests", message, headers={"Retry-After": str(shown_s)})
 
 
 class Door:
