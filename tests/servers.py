@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
+import psutil
 
 READY_TIMEOUT_S = 120
 ROOT = Path(__file__).resolve().parent.parent
@@ -72,6 +73,16 @@ def own_home(home: Path, log: Path) -> Path:
         (home / part).mkdir(exist_ok=True)
         (own / part).symlink_to(home / part)
     return own
+
+
+def server_of(url: str) -> psutil.Process:
+    """The first process of the service at a URL: what a container would run."""
+    port = str(httpx.URL(url).port)
+    return next(
+        process
+        for process in psutil.process_iter(["cmdline"])
+        if {"serve", port} <= set(process.info["cmdline"] or ())
+    )
 
 
 def wait_until_ready(process: "subprocess.Popen[bytes]", url: str, log: Path) -> None:

@@ -10,8 +10,7 @@ import pytest
 
 from model_store import StoredModel
 from service.job_schema import JOB_KINDS
-from tests.servers import running_server
-from tests.service.test_draining import server_of
+from tests.servers import running_server, server_of
 from tests.service.test_streaming import LONG, expect_stopped, metric
 
 EDIT: dict[str, Any] = {

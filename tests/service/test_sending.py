@@ -20,8 +20,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from model_store import StoredModel
 from service.sending import PIECE_BYTES, Outbox
-from tests.servers import running_server
-from tests.service.test_draining import server_of
+from tests.servers import running_server, server_of
 from tests.service.test_streaming import LONG, metric, wait_for
 
 TIMEOUT_S = 4
