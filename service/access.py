@@ -7,19 +7,17 @@ key or, where there are no keys, a caller on this machine.
 
 import ipaddress
 import math
-import time
 from collections.abc import Mapping
 from http import HTTPStatus
 
 from limits import RateLimitItem, parse
-from limits.storage import MemoryStorage
-from limits.strategies import MovingWindowRateLimiter
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service import api_docs
 from service.api_keys import ADMIN, ApiKeys
 from service.errors import ApiError
 from service.guards import BODYLESS, CLOSE, answer_error
+from service.rates import MovingWindow
 from service.settings import Settings
 
 GUARDED = "/v1/"  # health, metrics and the files of the playground are open
@@ -37,7 +35,7 @@ class Access:
         self._keys = keys
         self._trusts_machine = trusts_machine  # without keys: that callers from it are its own
         self._limit = limit
-        self._limiter = MovingWindowRateLimiter(MemoryStorage())
+        self._window = None if limit is None else MovingWindow(limit.amount, limit.get_expiry())
 
     @classmethod
     def of(cls, config: Settings) -> "Access":
@@ -57,12 +55,11 @@ class Access:
         if takes_admin and not is_admin:
             message = f"this takes a key that the file of keys marks {ADMIN!r}"
             raise ApiError("unauthenticated", message, "authorization", status=HTTPStatus.FORBIDDEN)
-        if self._limit is None or self._limiter.hit(self._limit, caller):
+        if self._window is None or not (wait_s := self._window.wait_s(caller)):
             return
-        window = self._limiter.get_window_stats(self._limit, caller)
-        wait_s = max(1, math.ceil(window.reset_time - time.time()))
-        message = f"more calls than {self._limit}; try again in {wait_s} s"
-        raise ApiError("too_many_requests", message, headers={"Retry-After": str(wait_s)})
+        shown_s = max(1, math.ceil(wait_s))
+        message = f"more calls than {self._limit}; try again in {shown_s} s"
+        raise ApiError("too_many_requests", message, headers={"Retry-After": str(shown_s)})
 
 
 class Door:

@@ -27,6 +27,7 @@ from service.runner_clients import connect_to
 from service.runner_pool import RunnerPool, pool_of
 from service.runner_sockets import RunnerSockets
 from service.runners import LOGGING, TRACING, TRAFFIC, ClassifierRunner, GeneratorRunner
+from service.sending import end_silent_connections
 from service.settings import Settings, settings
 
 configure_logging(settings().log_format)  # here, so that BentoML's parent process has it too
@@ -93,6 +94,7 @@ class EditService:
         if config.grpc_port:
             expect_guarded(config, config.grpc_host)
             drain.stop_with(await start_rpc(handlers, config, access.expect))
+        self._settling = end_silent_connections(config.timeout_s)  # before on_sigterm
         on_sigterm(drain.run)
         settle_garbage_collector()
 

@@ -5,8 +5,7 @@ after their time, or when the results take too many bytes.
 """
 
 import sqlite3
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,6 +13,10 @@ from typing import Any, Protocol
 from service.job_schema import FINISHED, Kind, State
 
 OVERHEAD = 1000  # bytes that a job takes beside its result
+
+
+class JobStoreError(Exception):
+    """The store cannot be read or written just now, for want of room as a rule."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ class Job:
 
 
 class JobStore(Protocol):
-    """Where jobs are remembered."""
+    """Where jobs are remembered; a JobStoreError changes nothing, and may be gone the next time."""
 
     def add(self, job: Job) -> None:
         """Remember a new job."""
@@ -108,60 +111,62 @@ class SqliteJobs:
     def __init__(self, path: Path) -> None:
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         self._db.row_factory = sqlite3.Row
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=NORMAL")
+        self._execute("PRAGMA journal_mode=WAL")
+        self._execute("PRAGMA synchronous=NORMAL")
         columns = ", ".join(field.name for field in fields(Job) if field.name != "job_id")
-        self._db.execute(f"CREATE TABLE IF NOT EXISTS jobs (job_id TEXT PRIMARY KEY, {columns})")
-        self._db.execute("CREATE INDEX IF NOT EXISTS jobs_key ON jobs (key)")
-        self._db.execute("UPDATE jobs SET state='queued' WHERE state='running'")
+        self._execute(f"CREATE TABLE IF NOT EXISTS jobs (job_id TEXT PRIMARY KEY, {columns})")
+        self._execute("CREATE INDEX IF NOT EXISTS jobs_key ON jobs (key)")
+        self._execute("UPDATE jobs SET state='queued' WHERE state='running'")
 
     def add(self, job: Job) -> None:
         """Remember a new job."""
         values = asdict(job)
         names, marks = ", ".join(values), ", ".join("?" * len(values))
-        self._db.execute(f"INSERT INTO jobs ({names}) VALUES ({marks})", tuple(values.values()))
+        self._execute(f"INSERT INTO jobs ({names}) VALUES ({marks})", tuple(values.values()))
 
     def get(self, job_id: str) -> Job | None:
         """The job of an id."""
-        return next(self._select("job_id = ?", job_id), None)
+        return next(iter(self._select("job_id = ?", job_id)), None)
 
     def of_key(self, key: str) -> Job | None:
         """The job of an idempotency key."""
-        return next(self._select("key = ? ORDER BY created_at DESC", key), None)
+        return next(iter(self._select("key = ? ORDER BY rowid DESC", key)), None)
 
     def change(self, job_id: str, **changes: Any) -> None:
         """Remember a change; an unknown job has none."""
         names = ", ".join(f"{name} = ?" for name in changes)
-        self._db.execute(f"UPDATE jobs SET {names} WHERE job_id = ?", (*changes.values(), job_id))
+        self._execute(f"UPDATE jobs SET {names} WHERE job_id = ?", (*changes.values(), job_id))
 
     def unfinished(self) -> list[Job]:
-        """Jobs to be done, oldest first."""
-        return list(self._select("state IN ('queued', 'running') ORDER BY created_at"))
+        """Jobs to be done, oldest first: by their arrival, because a clock may be set back."""
+        return self._select("state IN ('queued', 'running') ORDER BY rowid")
 
     def prune(self, finished_before: float, max_bytes: int) -> None:
         """Forget finished jobs that are too old, and the oldest beyond the bytes."""
-        rows = self._db.execute(
+        rows = self._execute(
             "SELECT job_id, finished_at, coalesce(length(result), 0) + ? AS size FROM jobs"
             " WHERE finished_at IS NOT NULL",
             (OVERHEAD,),
         )
         sizes = {row["job_id"]: (row["finished_at"], row["size"]) for row in rows}
         for job_id in _outdated(sizes, finished_before, max_bytes):
-            self._db.execute("DELETE FROM jobs WHERE job_id = ?", (job_id,))
+            self._execute("DELETE FROM jobs WHERE job_id = ?", (job_id,))
 
-    def _select(self, where: str, *values: str) -> Iterator[Job]:
-        for row in self._db.execute(f"SELECT * FROM jobs WHERE {where}", values):
-            yield Job(**dict(row))
+    def _select(self, where: str, *values: str) -> list[Job]:
+        rows = self._execute(f"SELECT * FROM jobs WHERE {where}", values)
+        return [Job(**dict(row)) for row in rows]
+
+    def _execute(self, statement: str, values: Sequence[Any] = ()) -> list[sqlite3.Row]:
+        """All rows of a statement, which is a transaction of its own."""
+        try:
+            return self._db.execute(statement, values).fetchall()
+        except sqlite3.OperationalError as error:  # SQLITE_FULL, IOERR, BUSY, READONLY
+            raise JobStoreError(f"the file of jobs cannot be used: {error}") from error
 
 
 def open_job_store(path: str) -> JobStore:
     """The file's jobs, or none in memory."""
     return SqliteJobs(Path(path)) if path else MemoryJobs()
-
-
-def now() -> float:
-    """Seconds since 1970: times of jobs outlive a process."""
-    return time.time()
 
 
 def _outdated(

@@ -8,8 +8,8 @@ import asyncio
 import json
 import logging
 import uuid
-from collections.abc import Awaitable
-from contextlib import aclosing
+from collections.abc import Awaitable, Iterator
+from contextlib import aclosing, contextmanager, suppress
 from http import HTTPStatus
 from typing import Any
 
@@ -30,21 +30,26 @@ from service.job_schema import (
     JobAnswer,
     ScoreJob,
 )
-from service.job_store import Job, JobStore, now
+from service.job_store import Job, JobStore, JobStoreError
 from service.request_ids import working_on
 from service.schema import EditBodyAnswer, ErrorDetail, FrameAnswer, InvertAnswer
 from service.settings import Settings
+from service.steady_clock import Clock, SteadyClock
 
 logger = logging.getLogger("gradctrl.service")
 
 RETRY_S = 0.2  # of a job that finds the service full
+STORE_RETRY_S = 0.5  # of an outcome that finds no room in the store
 
 
 class Jobs:
     """Submits, runs, reports and cancels jobs."""
 
-    def __init__(self, handlers: Handlers, store: JobStore, config: Settings) -> None:
+    def __init__(
+        self, handlers: Handlers, store: JobStore, config: Settings, now: Clock | None = None
+    ) -> None:
         self._handlers = handlers
+        self._now = now or SteadyClock()
         self._store = store
         self._config = config
         self._queue = {job.job_id: len(job.request) for job in store.unfinished()}  # in order
@@ -64,8 +69,9 @@ class Jobs:
         for task in (*self._workers, *self._running.values()):
             task.cancel()
         await asyncio.gather(*self._workers, *self._running.values(), return_exceptions=True)
-        for job_id in interrupted:
-            self._store.change(job_id, state="queued")
+        with suppress(JobStoreError):  # what is still called running is queued at the next start
+            for job_id in interrupted:
+                self._store.change(job_id, state="queued")
 
     def submit(self, body: AnyJob, key: str | None) -> JobAnswer:
         """A new job, or that of the idempotency key."""
@@ -73,7 +79,8 @@ class Jobs:
         name = digest("job", body)
         if key is not None:
             expect_key(key)
-            known = self._store.of_key(key)
+            with _refusing():
+                known = self._store.of_key(key)
             if known is not None and known.digest != name:
                 raise conflict(key)
             if known is not None:
@@ -86,9 +93,10 @@ class Jobs:
         ):
             message = f"{waiting} jobs of {waiting_bytes} bytes are waiting; try again"
             raise ApiError("overloaded", message)
-        job = Job(uuid.uuid4().hex, body.kind, request, name, now(), key)
+        job = Job(uuid.uuid4().hex, body.kind, request, name, self._now(), key)
         self._prune()
-        self._store.add(job)
+        with _refusing():
+            self._store.add(job)
         self._queue[job.job_id] = len(request)
         self._changed()
         return self._answer(job)
@@ -104,7 +112,8 @@ class Jobs:
         if job.is_finished:
             message = f"job {job_id} is {job.state} already"
             raise ApiError("bad_request", message, "id", status=HTTPStatus.CONFLICT)
-        self._finish(job, state="cancelled")
+        with _refusing():
+            self._finish(job, state="cancelled")
         if job_id in self._queue:
             del self._queue[job_id]
             self._changed()
@@ -119,34 +128,59 @@ class Jobs:
                 self._arrived.clear()
                 continue
             job_id = next(iter(self._queue))
-            del self._queue[job_id]
+            size = self._queue.pop(job_id)
             self._changed()
-            job = self._store.get(job_id)
+            try:
+                job = self._store.get(job_id)
+            except JobStoreError as error:
+                logger.error("job %s waits for its store: %s", job_id, error)
+                self._queue[job_id] = size
+                await asyncio.sleep(STORE_RETRY_S)
+                continue
             if job is not None and not job.is_finished:
                 await self._run(job)
 
     async def _run(self, job: Job) -> None:
-        self._store.change(job.job_id, state="running")
+        with suppress(JobStoreError):  # a crash does the same to a running job and a queued one
+            self._store.change(job.job_id, state="running")
         with working_on(job.job_id):
             task = asyncio.create_task(self._outcome(job))
         self._running[job.job_id] = task
         try:
             await asyncio.wait({task})
+            if not task.cancelled():  # whoever cancelled it has written so
+                await self._remember(job, self._changes(job, task))
         finally:
             del self._running[job.job_id]
             self._progress.pop(job.job_id, None)
-        if task.cancelled() or self._find(job.job_id).is_finished:
-            return  # whoever cancelled it has written so
+
+    def _changes(self, job: Job, task: "asyncio.Task[BaseModel]") -> dict[str, Any]:
+        """What is to be remembered of a job that ended."""
         error = task.exception()
         if error is None:
-            self._finish(job, state="done", result=task.result().model_dump_json())
-            return
+            return {"state": "done", "result": task.result().model_dump_json()}
         if not isinstance(error, ApiError):
             with working_on(job.job_id):
                 logger.error("a job failed", exc_info=error)
             error = ApiError("internal", "the service failed on this job; see its log")
         metrics.REJECTED.labels(error.code).inc()
-        self._finish(job, state="failed", error=json.dumps(error.body()["error"]))
+        return {"state": "failed", "error": json.dumps(error.body()["error"])}
+
+    async def _remember(self, job: Job, changes: dict[str, Any]) -> None:
+        """Write the end of a job; where there is no room, wait for it and keep the worker busy."""
+        is_logged = False
+        while True:
+            try:
+                known = self._store.get(job.job_id)
+                if known is not None and not known.is_finished:
+                    self._finish(job, **changes)
+                return
+            except JobStoreError as error:
+                if not is_logged:
+                    logger.error("job %s is done, and waits for its store: %s", job.job_id, error)
+                is_logged = True
+            self._prune()
+            await asyncio.sleep(STORE_RETRY_S)
 
     async def _outcome(self, job: Job) -> BaseModel:
         """The answer of the job's request; a full service is waited for."""
@@ -197,18 +231,20 @@ class Jobs:
         raise AssertionError("an inversion ends with its result")
 
     def _finish(self, job: Job, **changes: Any) -> None:
-        self._store.change(job.job_id, finished_at=now(), request="", **changes)
+        self._store.change(job.job_id, finished_at=self._now(), request="", **changes)
         metrics.JOBS.labels(job.kind, changes["state"]).inc()
 
     def _find(self, job_id: str) -> Job:
-        job = self._store.get(job_id)
+        with _refusing():
+            job = self._store.get(job_id)
         if job is None:
             message = f"no job {job_id!r}; finished jobs are kept for a time"
             raise ApiError("bad_request", message, "id", status=HTTPStatus.NOT_FOUND)
         return job
 
     def _prune(self) -> None:
-        self._store.prune(now() - self._config.job_ttl_s, self._config.job_bytes)
+        with suppress(JobStoreError):  # what is too old waits for the next time
+            self._store.prune(self._now() - self._config.job_ttl_s, self._config.job_bytes)
 
     def _changed(self) -> None:
         metrics.JOBS_QUEUED.set(len(self._queue))
@@ -217,10 +253,11 @@ class Jobs:
 
     def _answer(self, job: Job) -> JobAnswer:
         waits = job.job_id in self._queue
+        runs = job.job_id in self._running and not job.is_finished
         return JobAnswer(
             job_id=job.job_id,
             kind=job.kind,
-            state=job.state,
+            state="running" if runs else job.state,
             progress=1.0 if job.state == "done" else self._progress.get(job.job_id, 0.0),
             queue_position=list(self._queue).index(job.job_id) if waits else None,
             created_at=job.created_at,
@@ -228,3 +265,14 @@ class Jobs:
             result=None if job.result is None else json.loads(job.result),
             error=None if job.error is None else ErrorDetail(**json.loads(job.error)),
         )
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    """A refusal where the store has no room: nothing was changed, and the client may try again."""
+    try:
+        yield
+    except JobStoreError as error:
+        logger.error("a call about jobs is refused: %s", error)
+        message = "the store of jobs cannot be used just now; try again"
+        raise ApiError("overloaded", message) from error

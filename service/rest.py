@@ -46,6 +46,7 @@ from service.schema import (
     ScoreAnswer,
     ScoreBody,
 )
+from service.sending import Outbox
 from service.settings import Settings
 from service.uploads import upload_body
 
@@ -89,6 +90,7 @@ def build_rest(config: Settings, access: Access) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.config = config
+    app.add_middleware(Outbox, max_bytes=config.max_unsent_bytes, timeout_s=config.timeout_s)
     app.add_middleware(BodyLimit, max_bytes=config.max_upload_bytes, timeout_s=config.timeout_s)
     app.add_middleware(Door, access=access)
     if config.cors_origins:

@@ -86,7 +86,16 @@ class Settings(BaseSettings):
         default=256, ge=1, description="requests worked on at once before the API refuses"
     )
     timeout_s: float = Field(
-        default=60.0, gt=0, le=600, description="longest time for one request, seconds"
+        default=60.0,
+        gt=0,
+        le=600,
+        description="longest time for one request, and for its answer to be read, seconds",
+    )
+    max_unsent_bytes: int = Field(
+        default=256_000_000,
+        ge=0,
+        description="bytes of whole REST answers that may wait for their readers at once before "
+        "the API refuses; one answer is always sent",
     )
     api_keys_file: FilePath | None = Field(
         default=None,

@@ -161,6 +161,20 @@ def make_directions(generator: Stylegan2) -> list[Directions]:
     return lines
 
 
+class Hand:
+    """A clock that goes when it is told to."""
+
+    def __init__(self, now: float = 0.0) -> None:
+        self._now = now
+
+    def __call__(self) -> float:
+        return self._now
+
+    def forward(self, seconds: float) -> None:
+        """Set it on, or back by negative seconds."""
+        self._now += seconds
+
+
 class ScriptedServer:
     """A real HTTP server that answers what it was told to, one answer per request, in order."""
 

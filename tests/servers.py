@@ -75,6 +75,16 @@ def own_home(home: Path, log: Path) -> Path:
     return own
 
 
+def server_of(url: str) -> psutil.Process:
+    """The first process of the service at a URL: what a container would run."""
+    port = str(httpx.URL(url).port)
+    return next(
+        process
+        for process in psutil.process_iter(["cmdline"])
+        if {"serve", port} <= set(process.info["cmdline"] or ())
+    )
+
+
 def wait_until_ready(process: "subprocess.Popen[bytes]", url: str, log: Path) -> None:
     """Return when /readyz says so; an AssertionError with the log otherwise."""
     deadline = time.monotonic() + READY_TIMEOUT_S
@@ -88,16 +98,6 @@ def wait_until_ready(process: "subprocess.Popen[bytes]", url: str, log: Path) ->
             pass
         time.sleep(0.1)
     raise AssertionError(f"not ready within {READY_TIMEOUT_S} s: {log.read_text()[-2000:]}")
-
-
-def server_of(url: str) -> psutil.Process:
-    """The parent process of the service at a URL."""
-    port = str(httpx.URL(url).port)
-    for process in psutil.process_iter(["cmdline"]):
-        line = process.info["cmdline"] or []
-        if port in line and "serve" in line:
-            return process
-    raise AssertionError(f"no server on port {port}")
 
 
 def runner_of(url: str, service: str) -> psutil.Process:

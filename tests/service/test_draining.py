@@ -15,22 +15,12 @@ import pytest
 from model_store import StoredModel
 from service import draining
 from service.draining import Holds
-from tests.servers import running_server
+from tests.servers import running_server, server_of
 from tests.service.test_limits import BODY
 
 CLIENTS = 8
 GRACE_S = 25
 Outcome = tuple[str, str]  # when it was sent, and how it ended
-
-
-def server_of(url: str) -> psutil.Process:
-    """The parent process of the service."""
-    port = str(httpx.URL(url).port)
-    return next(
-        process
-        for process in psutil.process_iter(["cmdline"])
-        if port in (process.info["cmdline"] or []) and "serve" in process.info["cmdline"]
-    )
 
 
 def edit(client: httpx.Client, seed: int) -> str:

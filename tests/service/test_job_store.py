@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from service.job_store import OVERHEAD, Job, JobStore, MemoryJobs, SqliteJobs
+from service.job_store import OVERHEAD, Job, JobStore, JobStoreError, MemoryJobs, SqliteJobs
 
 JOB = Job("1", "edit", '{"a": 1}', "digest", created_at=5.0, key="k")
 
@@ -57,3 +57,31 @@ def test_a_file_outlives_its_process(tmp_path: Path) -> None:
     assert found is not None
     assert (found.state, found.result) == ("done", "{}")
     assert [(job.job_id, job.state) for job in second.unfinished()] == [("2", "queued")]
+
+
+def test_a_full_file_says_so_and_loses_nothing(tmp_path: Path) -> None:
+    """SQLITE_FULL by its own bound on pages, which is what a full disk gives as well."""
+    store = SqliteJobs(tmp_path / "jobs.db")
+    store.add(JOB)
+    pages = store._execute("PRAGMA page_count")[0][0]
+    store._execute(f"PRAGMA max_page_count = {pages}")
+    large = dataclasses.replace(JOB, job_id="2", request="x" * 100_000)
+    with pytest.raises(JobStoreError, match="database or disk is full"):
+        store.add(large)
+    with pytest.raises(JobStoreError, match="database or disk is full"):
+        store.change("1", result=large.request)
+    assert (store.get("1"), store.get("2")) == (JOB, None)
+    store._execute(f"PRAGMA max_page_count = {10 * pages + 100}")
+    store.add(large)
+    store.change("1", result=large.request)
+    assert store.get("2") == large
+    assert [job.job_id for job in SqliteJobs(tmp_path / "jobs.db").unfinished()] == ["1", "2"]
+
+
+def test_arrival_orders_jobs_whatever_the_clock_said(store: JobStore) -> None:
+    for number, created_at in enumerate((9.0, 5.0, 7.0)):
+        store.add(dataclasses.replace(JOB, job_id=str(number), created_at=created_at))
+    assert [job.job_id for job in store.unfinished()] == ["0", "1", "2"]
+    found = store.of_key("k")
+    assert found is not None
+    assert found.job_id == "2"

@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 
 from model_store import StoredModel
 from service.job_schema import JOB_KINDS
-from tests.servers import running_server
+from tests.servers import running_server, server_of
 from tests.service.test_streaming import LONG, expect_stopped, metric
 
 EDIT: dict[str, Any] = {
@@ -171,3 +172,47 @@ def test_jobs_are_bounded_and_survive_a_restart_in_a_file(
         assert status(url, running)["state"] in ("queued", "running")
         assert cancel(url, running).status_code == 200
         assert without_own(finished(url, queued)["result"]) == without_own(result)
+
+
+ROOM_BYTES = 300_000  # of one file; more than a job is asked with, less than such a result
+LARGE = {"seeds": list(range(4)), "output": {"size": 512}}
+
+
+@pytest.mark.slow
+def test_a_full_disk_refuses_loses_nothing_and_is_over_with_room(
+    tiny: StoredModel, bentoml_home: Path, tmp_path: Path
+) -> None:
+    """A disk is full for a process that may not make files longer: the kernel refuses to write."""
+    environment = {"GRADCTRL_JOB_STORE": str(tmp_path / "jobs.db"), "GRADCTRL_JOB_WORKERS": "1"}
+    log = tmp_path / "log.txt"
+    with running_server(bentoml_home, log, "--models", "tiny", **environment) as url:
+        tree = server_of(url).children(recursive=True)
+        api = next(one for one in tree if "edit_service" in one.cmdline())
+        early = finished(url, submit(url, {"kind": "edit", "request": EDIT})["job_id"])
+        large = httpx.post(f"{url}/v1/generate", json=LARGE, timeout=60).json()
+        _, most = api.rlimit(psutil.RLIMIT_FSIZE)
+        api.rlimit(psutil.RLIMIT_FSIZE, (ROOM_BYTES, most))
+        waiting = submit(url, {"kind": "generate", "request": LARGE})["job_id"]
+        accepted: list[str] = []
+        while (answer := _submitted(url, len(accepted))).status_code == 202:
+            accepted.append(answer.json()["job_id"])
+            assert len(accepted) < 1000
+        assert (answer.status_code, answer.json()["error"]["code"]) == (503, "overloaded")
+        assert answer.headers["retry-after"]
+        assert status(url, waiting)["state"] == "running"  # done, in fact, and not forgotten
+        assert status(url, early["job_id"]) == early
+        assert httpx.get(f"{url}/readyz", timeout=10).status_code == 200
+        assert httpx.post(f"{url}/v1/edit", json=EDIT, timeout=30).status_code == 200
+        api.rlimit(psutil.RLIMIT_FSIZE, (most, most))
+        for job_id in accepted:
+            done = finished(url, job_id)
+            assert done["state"] == "done", done
+        assert without_own(finished(url, waiting)["result"]) == without_own(large)
+        assert _submitted(url, len(accepted)).status_code == 202
+        assert status(url, early["job_id"]) == early
+
+
+def _submitted(url: str, number: int) -> httpx.Response:
+    latents = [[0.001 * number] * 16] * 8
+    job = {"kind": "score", "request": {"latents": latents}}
+    return httpx.post(f"{url}/v1/jobs", json=job, timeout=30)

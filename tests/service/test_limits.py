@@ -1,18 +1,15 @@
 """Limits of the real service: overload, deadlines, a runner that dies."""
 
-import os
-import signal
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
-import psutil
 import pytest
 
 from model_store import StoredModel
-from tests.servers import running_server
+from tests.servers import runner_of, running_server
 
 BODY = {
     "source": {"seed": 1},
@@ -57,16 +54,7 @@ def test_a_deadline_is_an_answer(tiny: StoredModel, bentoml_home: Path, tmp_path
 
 @pytest.mark.slow
 def test_a_killed_runner_is_an_error_and_comes_back(narrow: str) -> None:
-    port = httpx.URL(narrow).port
-    arbiter = next(
-        process
-        for process in psutil.process_iter(["cmdline"])
-        if str(port) in (process.info["cmdline"] or []) and "serve" in process.info["cmdline"]
-    )
-    runner = next(
-        child for child in arbiter.children(recursive=True) if "generator_runner" in child.cmdline()
-    )
-    os.kill(runner.pid, signal.SIGKILL)
+    runner_of(narrow, "generator_runner").kill()
     failed = post(narrow)
     assert failed.status_code in (200, 500, 503)
     assert failed.status_code == 200 or failed.json()["error"]["code"] in ("internal", "overloaded")

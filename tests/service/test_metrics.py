@@ -1,10 +1,8 @@
 """The series of the service, as a real Prometheus has them after real traffic."""
 
 import calendar
-import os
 import re
 import shutil
-import signal
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
@@ -15,7 +13,6 @@ from typing import Any
 
 import grpc
 import httpx
-import psutil
 import pytest
 import yaml
 
@@ -23,7 +20,7 @@ from model_store import StoredModel
 from service.wire import edit_pb2 as wire
 from service.wire.edit_pb2_grpc import EditServiceStub
 from tests.pods import running_cluster, seconds_until
-from tests.servers import free_port, running_server
+from tests.servers import free_port, runner_of, running_server
 
 EDIT = {
     "model": "tiny-style",
@@ -251,18 +248,6 @@ def test_a_killed_runner_leaves_nothing_in_flight(
         ]
         in_flight = re.compile(r'^gradctrl_in_flight\{runner="generator"\} ([1-9]\S*)', re.M)
         seconds_until(lambda: in_flight.search(httpx.get(f"{url}/metrics").text) is not None)
-        os.kill(runner_of(url, "generator_runner"), signal.SIGKILL)
+        runner_of(url, "generator_runner").kill()
         assert {answer.result().status_code for answer in answers} <= {200, 503}
         assert in_flight.search(httpx.get(f"{url}/metrics").text) is None
-
-
-def runner_of(url: str, service: str) -> int:
-    """The process of a runner in the tree of the server at a URL."""
-    port = str(httpx.URL(url).port)
-    for process in psutil.process_iter(["cmdline"]):
-        line = process.info["cmdline"] or []
-        if port in line and "serve" in line:
-            return next(
-                child.pid for child in process.children() if service in " ".join(child.cmdline())
-            )
-    raise AssertionError(f"no server on port {port}")

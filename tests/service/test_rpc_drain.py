@@ -20,23 +20,13 @@ import pytest
 from model_store import StoredModel
 from service.wire import edit_pb2 as wire
 from tests.rpc_calls import edit_request, refused, stub_of
-from tests.servers import free_port, running_server
+from tests.servers import free_port, running_server, server_of
 
 pytestmark = pytest.mark.slow
 
 GRACE_S = 25
 CLIENTS = 8  # over each API
 UNANSWERED_S = 30
-
-
-def arbiter_of(url: str) -> psutil.Process:
-    """The process that a container would run as its first."""
-    port = str(httpx.URL(url).port)
-    return next(
-        process
-        for process in psutil.process_iter(["cmdline"])
-        if {"serve", port} <= set(process.info["cmdline"] or ())
-    )
 
 
 def over_grpc(stub: Any, seed: int) -> str:
@@ -101,7 +91,7 @@ def test_sigterm_under_load_loses_nothing_that_was_accepted(
         ThreadPoolExecutor(2 * CLIENTS + 1) as clients,
         stub_of(f"127.0.0.1:{port}") as stub,
     ):
-        arbiter = arbiter_of(url)
+        arbiter = server_of(url)
         streamed = clients.submit(stream, stub)
         for _ in range(CLIENTS):
             clients.submit(load, "grpc", lambda seed: over_grpc(stub, seed))

@@ -7,6 +7,7 @@ import base64
 import re
 import signal
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +18,7 @@ import pytest
 
 from model_store import StoredModel
 from tests.pods import Cluster, Pod, running_cluster, seconds_until
+from tests.service.test_draining import GRACE_S, edit, send
 
 CLIENTS = 8
 ENOUGH = 120
@@ -161,3 +163,36 @@ def test_a_metrics_port_serves_no_runner_methods(cluster: Cluster) -> None:
     pod = cluster.generators[0]
     answer = httpx.post(f"http://127.0.0.1:{pod.metrics_port}/render", content=b"pickle")
     assert answer.status_code == 405
+
+
+@pytest.mark.slow
+def test_the_api_alone_ends_with_its_accepted_work(cluster: Cluster) -> None:
+    """SIGTERM to the API while its runners stay; test_draining.py has that of a whole tree."""
+    told = threading.Event()
+    api = cluster.api.process
+    assert api is not None
+    with ThreadPoolExecutor(CLIENTS) as clients:
+        loads = [
+            clients.submit(send, cluster.api.url, number, told, edit) for number in range(CLIENTS)
+        ]
+        time.sleep(3)
+        api.send_signal(signal.SIGTERM)
+        sent = time.monotonic()
+        told.set()
+        outcomes = [outcome for load in loads for outcome in load.result()]
+        api.wait(GRACE_S)
+        assert time.monotonic() - sent < GRACE_S
+    before = {how for when, how in outcomes if when == "before"}
+    assert "answered" in before
+    assert before <= {"answered", "503 overloaded"}
+    assert {how for when, how in outcomes if when == "after"} <= {
+        "answered",
+        "503 overloaded",
+        "refused",
+        "never read",
+    }
+    assert outcomes.count(("after", "never read")) <= CLIENTS
+    cluster.api.start()
+    cluster.api.wait()
+    answer = httpx.post(f"{cluster.api.url}/v1/edit", json=body(5), timeout=60)
+    assert answer.status_code == 200

@@ -40,8 +40,8 @@ def metric(url: str, *starts: str) -> float:
     )
 
 
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
+def wait_for(condition: Callable[[], bool], at_most_s: float = 10) -> None:
+    deadline = time.monotonic() + at_most_s
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.05)

@@ -1,0 +1,1 @@
+"""Faults on the real service, under load, with every answer checked."""
