@@ -37,12 +37,14 @@ from service.metrics_port import serve_metrics
 from service.processes import batch_size_of, choose_device, settle_garbage_collector
 from service.provenance import Provenance
 from service.rendering import LoadedGenerator, Points, compress, latents_of, synthesise
+from service.request_timers import end_timers_with_requests
 from service.settings import Settings, settings
 from service.signing import signing_of
 from service.specs import WalkSpec
 from service.tracing import tracing_of
 from service.walking import LoadedHeads, find_direction, score_all, walk_all
 
+end_timers_with_requests()  # here, because every worker imports this before BentoML builds it
 TRACING = tracing_of(settings())
 # On every service that others depend on: by default BentoML closes the client session every 100
 # requests and fails what is in flight (docs/decisions.md).
