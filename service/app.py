@@ -5,6 +5,7 @@ import uuid
 
 import bentoml
 
+from service import metrics
 from service.access import Access
 from service.admission import Gate
 from service.budget import Budget
@@ -12,6 +13,7 @@ from service.cache import AnswerCache
 from service.catalogue import Catalogue, stored_cards
 from service.draining import Drain, on_sigterm
 from service.engine import Engine, Runner
+from service.errors import STATUS
 from service.exposure import expect_guarded
 from service.handlers import Handlers
 from service.idempotency import Idempotency
@@ -74,6 +76,7 @@ class EditService:
     async def start(self) -> None:
         """Build the handlers once both runners are known, and start what works beside REST."""
         config = settings()
+        metrics.begin_series(STATUS)
         classifier, generator = self._pools()
         await asyncio.gather(classifier.start(), generator.start())
         catalogue = Catalogue(stored_cards(config.models))

@@ -4,6 +4,8 @@ BentoML sets PROMETHEUS_MULTIPROC_DIR before it imports the services, so that th
 processes appear on /metrics of the API. Labels come from model cards: clients create no series.
 """
 
+from collections.abc import Iterable
+
 from prometheus_client import Counter, Gauge, Histogram
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
@@ -90,3 +92,11 @@ RPCS = Counter("gradctrl_rpcs_total", "gRPC calls by method and status", ["metho
 RPC_SECONDS = Histogram(
     "gradctrl_rpc_seconds", "Whole gRPC call, seconds", ["method"], buckets=_SECONDS
 )
+
+
+def begin_series(codes: Iterable[str]) -> None:
+    """Make series that would begin with their first event: a rate does not see that one."""
+    for code in codes:
+        REJECTED.labels(code)
+    for result in ("hit", "miss"):
+        CACHE.labels(result)
