@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from service import api_docs
 from service.api_keys import ADMIN, ApiKeys
 from service.errors import ApiError
+from service.exposure import reason_against
 from service.guards import BODYLESS, CLOSE, answer_error
 from service.rates import MovingWindow
 from service.settings import Settings
@@ -43,6 +44,14 @@ class Access:
         keys = None if config.api_keys_file is None else ApiKeys(config.api_keys_file)
         limit = parse(config.rate_limit) if config.rate_limit else None
         return cls(keys, limit, not config.allow_anonymous)
+
+    def expect_guarded(self, host: str) -> None:
+        """ApiError for a call to an address that others reach, while there are no keys.
+
+        `python -m service` does not begin to listen there; a Bento may, or a container.
+        """
+        if self._keys is None and self._trusts_machine and not _is_own(host):
+            raise ApiError("unauthenticated", reason_against(host))
 
     def expect(self, headers: Headers, address: str, takes_admin: bool = False) -> None:
         """Count a call; ApiError unauthenticated or too_many_requests refuses it."""
@@ -77,6 +86,7 @@ class Door:
                 name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
             }
             try:
+                self._access.expect_guarded((scope.get("server") or ("",))[0])
                 address = (scope.get("client") or ("",))[0]
                 self._access.expect(headers, address, path.startswith(ADMIN_PATHS))
             except ApiError as error:
@@ -87,8 +97,10 @@ class Door:
 
 
 def _is_own(address: str) -> bool:
-    """Whether a connection comes from this machine."""
+    """Whether an end of a connection can be on this machine alone; a Unix socket's is a path."""
     try:
-        return ipaddress.ip_address(address).is_loopback
+        found = ipaddress.ip_address(address)
     except ValueError:
-        return False
+        return address.startswith("/")
+    mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
+    return (mapped or found).is_loopback

@@ -15,11 +15,16 @@ def expect_guarded(config: Settings, *hosts: str) -> None:
         return
     for host in hosts:
         if not _is_loopback(host):
-            raise ExposedError(
-                f"{host} can be reached by others and there are no API keys: set "
-                f"{ENV_PREFIX}API_KEYS_FILE, or {ENV_PREFIX}ALLOW_ANONYMOUS=true where something "
-                "else guards the service"
-            )
+            raise ExposedError(reason_against(host))
+
+
+def reason_against(host: str) -> str:
+    """Why a host is not served, and the ways out."""
+    return (
+        f"{host} can be reached by others and there are no API keys: set "
+        f"{ENV_PREFIX}API_KEYS_FILE, or {ENV_PREFIX}ALLOW_ANONYMOUS=true where something "
+        "else guards the service"
+    )
 
 
 def _is_loopback(host: str) -> bool:

@@ -31,8 +31,8 @@ def batch_size_of(settings: Settings, device: torch.device) -> int:
 def settle_garbage_collector() -> None:
     """Move everything loaded so far out of the collector's sight.
 
-    While requests were kept for ten minutes (service/request_timers.py) full collections took 180 to
-    330 ms; freezing cut the p99 from 272 to 7 ms (docs/decisions.md).
+    While requests were kept for ten minutes (service/request_timers.py) full collections took 180
+    to 330 ms; freezing cut the p99 from 272 to 7 ms (docs/decisions.md).
     """
     gc.collect()
     gc.freeze()

@@ -1,5 +1,6 @@
 """service/access.py on the real service: keys and rates over REST, gRPC, the client, the page."""
 
+import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from gradctrl_client import Client, TooManyRequestsError, UnauthenticatedError
 from playwright.sync_api import Browser, expect
 
 from model_store import StoredModel
-from service.access import Access
+from service.access import Access, Door
 from service.api_keys import hash_of
 from service.errors import ApiError
 from service.wire import edit_pb2 as wire
@@ -143,6 +144,44 @@ def test_only_an_admin_has_the_models_reloaded(service: Service) -> None:
     assert answer.status_code == 403
     assert answer.json()["error"]["code"] == "unauthenticated"
     assert httpx.post(url, headers=bearer("ops")).json()["added"] == []
+
+
+@pytest.mark.parametrize(
+    ("host", "trusts_machine", "is_served"),
+    [
+        ("127.0.0.1", True, True),
+        ("::ffff:127.0.0.1", True, True),
+        ("/run/service.sock", True, True),
+        ("10.0.0.5", True, False),
+        ("2001:db8::5", True, False),
+        ("10.0.0.5", False, True),
+    ],
+)
+def test_without_keys_nobody_is_served_on_an_address_that_others_reach(
+    host: str, trusts_machine: bool, is_served: bool
+) -> None:
+    """A container listens everywhere, and nothing checked it before."""
+    sent: list[dict[str, Any]] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": "/v1/models",
+        "headers": [],
+        "server": (host, 3000),
+        "client": ("10.0.0.9", 1),
+    }
+    door = Door(app, Access(None, None, trusts_machine))
+    asyncio.run(door(scope, None, send))  # type: ignore[arg-type]
+    assert sent[0]["status"] == (200 if is_served else 401)
+    if not is_served:
+        assert b"GRADCTRL_API_KEYS_FILE" in sent[1]["body"]
 
 
 @pytest.mark.parametrize(
