@@ -83,7 +83,8 @@ def project_pins() -> dict[str, str]:
 def compile_requirements(output: Path, *options: str) -> None:
     """Write the file; the versions that it holds stay where they may."""
     pins = project_pins()
-    command = [sys.executable, "-m", "uv", "--no-config", "--quiet", "pip", "compile", "-"]
+    command = [sys.executable, "-m", "uv", "--no-config", "--quiet", "--system-certs"]
+    command += ["pip", "compile", "-"]
     command += ["--python-version", PYTHON, "--python-platform", PLATFORM]
     command += ["--default-index", INDEX, "--generate-hashes", "--no-annotate"]
     command += ["--only-binary", ":all:"]  # an image that builds nothing runs no setup.py

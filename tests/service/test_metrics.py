@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import grpc
 import httpx
@@ -96,18 +96,28 @@ def prometheus(folder: Path, targets: Sequence[str]) -> Iterator[Prometheus]:
     }
     file = folder / "prometheus.yml"
     file.write_text(yaml.safe_dump(config))
-    port = free_port()
-    url = f"http://127.0.0.1:{port}"
-    command = [binary, f"--config.file={file}", f"--storage.tsdb.path={folder / 'tsdb'}"]
-    command += [f"--web.listen-address=127.0.0.1:{port}"]
     with (folder / "prometheus.txt").open("w") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=output)
+        process, url = _started([binary, f"--config.file={file}"], folder / "tsdb", output)
         try:
-            seconds_until(lambda: _answers(f"{url}/-/ready"))
             yield Prometheus(url)
         finally:
             process.terminate()
             process.wait()
+
+
+def _started(
+    command: Sequence[str], data: Path, output: IO[str], attempts: int = 3
+) -> tuple["subprocess.Popen[bytes]", str]:
+    """A Prometheus that answers, and its URL; a port that was taken meanwhile is given up."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    options = [f"--storage.tsdb.path={data}", f"--web.listen-address=127.0.0.1:{port}"]
+    process = subprocess.Popen([*command, *options], stdout=output, stderr=output)
+    seconds_until(lambda: process.poll() is not None or _answers(f"{url}/-/ready"))
+    if process.poll() is None:
+        return process, url
+    assert attempts > 1, "Prometheus ends at once; see prometheus.txt"
+    return _started(command, data, output, attempts - 1)
 
 
 def _answers(url: str) -> bool:
