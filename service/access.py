@@ -5,7 +5,6 @@ behind a proxy all callers are then one. What changes the service for everybody 
 key or, where there are no keys, a caller on this machine.
 """
 
-import ipaddress
 import math
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -16,7 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from service import api_docs
 from service.api_keys import ADMIN, ApiKeys
 from service.errors import ApiError
-from service.exposure import reason_against
+from service.exposure import is_own, reason_against
 from service.guards import BODYLESS, CLOSE, answer_error
 from service.rates import MovingWindow
 from service.settings import Settings
@@ -50,14 +49,14 @@ class Access:
 
         `python -m service` does not begin to listen there; a Bento may, or a container.
         """
-        if self._keys is None and self._trusts_machine and not _is_own(host):
+        if self._keys is None and self._trusts_machine and not is_own(host):
             raise ApiError("unauthenticated", reason_against(host))
 
     def expect(self, headers: Headers, address: str, takes_admin: bool = False) -> None:
         """Count a call; ApiError unauthenticated or too_many_requests refuses it."""
         if self._keys is None:
             is_page = "origin" in headers  # in a browser on this machine, from anywhere
-            caller, is_admin = address, self._trusts_machine and _is_own(address) and not is_page
+            caller, is_admin = address, self._trusts_machine and is_own(address) and not is_page
         else:
             key = self._keys.key_of(headers)
             caller, is_admin = key.name, key.is_admin
@@ -94,13 +93,3 @@ class Door:
                 await answer_error(error)(scope, receive, send)
                 return
         await self._app(scope, receive, send)
-
-
-def _is_own(address: str) -> bool:
-    """Whether an end of a connection can be on this machine alone; a Unix socket's is a path."""
-    try:
-        found = ipaddress.ip_address(address)
-    except ValueError:
-        return address.startswith("/")
-    mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
-    return (mapped or found).is_loopback

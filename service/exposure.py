@@ -14,7 +14,7 @@ def expect_guarded(config: Settings, *hosts: str) -> None:
     if config.api_keys_file is not None or config.allow_anonymous:
         return
     for host in hosts:
-        if not _is_loopback(host):
+        if not is_own(host):
             raise ExposedError(reason_against(host))
 
 
@@ -27,8 +27,11 @@ def reason_against(host: str) -> str:
     )
 
 
-def _is_loopback(host: str) -> bool:
+def is_own(host: str) -> bool:
+    """Whether a host, or an end of a connection, can be this machine alone; a path is a socket."""
     try:
-        return ipaddress.ip_address(host).is_loopback
+        found = ipaddress.ip_address(host)
     except ValueError:
-        return host == "localhost"
+        return host == "localhost" or host.startswith("/")
+    mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
+    return (mapped or found).is_loopback
