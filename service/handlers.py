@@ -5,9 +5,10 @@ are kept by the request (service/cache.py); the call's id and timings are its ow
 """
 
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
+from typing import TypeVar
 
 from model_store import Starts
 from service import answers, specs
@@ -45,6 +46,7 @@ BYTES_PER_NUMBER = 32  # of a Python float in a list; what an answer takes in me
 AnyAnswer = (
     EditBodyAnswer | GenerateAnswer | ScoreAnswer | DirectionsAnswer | InvertAnswer
 )  # what the cache holds beside images
+Kept = TypeVar("Kept", EditBodyAnswer, GenerateAnswer, "ImageAnswer")
 AnyBody = EditBody | GenerateBody | ScoreBody | DirectionsBody | InvertBody
 
 
@@ -65,7 +67,6 @@ class _Asked:
     encoding: Encoding
     final_only: bool
     key: str  # equal for equal requests of one version of a model
-    sent: str  # equal for equal requests
     animation: bool = False
     photo: InversionSpec | None = None  # that the edit starts from
 
@@ -111,9 +112,7 @@ class Handlers:
     async def edit(self, body: EditBody, call: Call) -> EditBodyAnswer:
         """Edit a latent along attribute directions: all frames in one answer."""
         asked = self._read_edit(body)
-        return await self._idempotency.once(
-            call.idempotency_key, asked.sent, lambda: self._edit(asked, call), size_of
-        )
+        return await self._once("edit", body, call, lambda: self._edit(asked, call))
 
     async def edit_stream(
         self, body: EditBody, call: Call
@@ -141,13 +140,10 @@ class Handlers:
             specs.encoding(body.output, body.animation),
             not body.animation,
             _key("edit_image", served, body),
-            digest("edit_image", body),
             body.animation,
             specs.photo_spec(served, body),
         )
-        return await self._idempotency.once(
-            call.idempotency_key, asked.sent, lambda: self._edit_image(asked, call), size_of
-        )
+        return await self._once("edit_image", body, call, lambda: self._edit_image(asked, call))
 
     async def invert(
         self, body: InvertBody, call: Call
@@ -173,12 +169,7 @@ class Handlers:
     async def generate(self, body: GenerateBody, call: Call) -> GenerateAnswer:
         """Images and latents of seeds, or images of latents."""
         served = specs.choose_model(self._catalogue.served, body.model)
-        return await self._idempotency.once(
-            call.idempotency_key,
-            digest("generate", body),
-            lambda: self._generate(served, body, call),
-            size_of,
-        )
+        return await self._once("generate", body, call, lambda: self._generate(served, body, call))
 
     async def score(self, body: ScoreBody, call: Call) -> ScoreAnswer:
         """Class probabilities of latents, per attribute."""
@@ -215,6 +206,15 @@ class Handlers:
         except ApiError as error:
             raise error.within(prefix) from error
 
+    async def _once(
+        self, kind: str, body: AnyBody, call: Call, work: Callable[[], Awaitable[Kept]]
+    ) -> Kept:
+        """The first answer of the call's key; a key goes by the request as it was sent."""
+        if call.idempotency_key is None:
+            return await work()  # large bodies are not hashed for nothing
+        sent = digest(kind, body)
+        return await self._idempotency.once(call.idempotency_key, sent, work, size_of)
+
     def _walk(self, served: ServedCard, body: EditBody) -> WalkSpec:
         spec = specs.walk_spec(served, body)
         self._budget.expect_walk(spec)
@@ -232,7 +232,6 @@ class Handlers:
             specs.encoding(body.output),
             body.frames == "final",
             _key("edit", served, body),
-            digest("edit", body),
             photo=specs.photo_spec(served, body),
         )
 
