@@ -88,7 +88,7 @@ class EditService:
             catalogue,
             (classifier, generator),
             config.models if config.reload_models is None else config.reload_models,
-            config.timeout_s,
+            max(config.timeout_s, config.job_timeout_s),
         )
         jobs.start()
         sockets = RunnerSockets([*classifier.urls, *generator.urls])

@@ -73,6 +73,7 @@ def service(bentoml_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
     save_version()
     log = tmp_path_factory.mktemp("reloading") / "log.txt"
     environment = {"GRADCTRL_TIMEOUT_S": str(TIMEOUT_S), "GRADCTRL_CACHE_BYTES": "0"}
+    environment["GRADCTRL_JOB_TIMEOUT_S"] = str(TIMEOUT_S)
     with running_server(bentoml_home, log, "--models", NAME, **environment) as url:
         yield Service(url)
 
