@@ -19,7 +19,7 @@ from service.errors import ApiError
 from service.wire import edit_pb2 as wire
 from tests.rpc_calls import refused, stub_of
 from tests.servers import free_port, running_server
-from tests.service.playground.visits import INSTALL, browsing, chromium
+from tests.service.playground.visits import found_browser
 
 EDIT: dict[str, Any] = {
     "source": {"seed": 1},
@@ -227,10 +227,7 @@ def test_browsers_of_an_allowed_origin_may_send_a_key(service: Service) -> None:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    found = chromium()
-    if found is None:
-        pytest.skip(INSTALL)
-    with browsing(found) as opened:
+    with found_browser() as opened:
         yield opened
 
 

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Browser, Route
 
 from service.api_docs import CDN, PATH
-from tests.service.playground.visits import INSTALL, browsing, chromium
+from tests.service.playground.visits import found_browser
 
 SWAGGER = "window.SwaggerUIBundle = o => { document.title = o.url }; SwaggerUIBundle.presets = {};"
 FOREIGN = "document.body.append(Object.assign(document.createElement('script'), {text: 'ran = 1'}))"
@@ -15,10 +15,7 @@ FOREIGN = "document.body.append(Object.assign(document.createElement('script'), 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    found = chromium()
-    if found is None:
-        pytest.skip(INSTALL)
-    with browsing(found) as opened:
+    with found_browser() as opened:
         yield opened
 
 

@@ -5,16 +5,13 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser
 
-from tests.service.playground.visits import DESKTOP, INSTALL, Visit, browsing, chromium
+from tests.service.playground.visits import DESKTOP, Visit, found_browser
 
 
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     """Headless Chromium; gone after this folder, because its event loop would hinder others."""
-    found = chromium()
-    if found is None:
-        pytest.skip(INSTALL)
-    with browsing(found) as opened:
+    with found_browser() as opened:
         yield opened
 
 

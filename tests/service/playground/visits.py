@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import httpx
+import pytest
 from playwright.sync_api import Browser, Locator, Page, ViewportSize, expect, sync_playwright
 
 INSTALL = "needs Chromium: apt-get install chromium"
@@ -19,6 +20,16 @@ STREAM = "/v1/edit/stream"
 def chromium() -> str | None:
     """Debian's browser, or another build of it."""
     return shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+@contextmanager
+def found_browser() -> Iterator[Browser]:
+    """Headless Chromium; skips where there is none."""
+    found = chromium()
+    if found is None:
+        pytest.skip(INSTALL)
+    with browsing(found) as opened:
+        yield opened
 
 
 @contextmanager
