@@ -37,12 +37,22 @@ class Outcome:
         return float(self.accurate.mean())
 
     @property
-    def worth(self) -> float:
-        """What defaults are chosen by: accuracy counts twice, reaching the target at all once.
+    def worths(self) -> np.ndarray:
+        """What each edit [N] counts, 0..1: being accurate twice, reaching the target at all once.
 
         By accuracy alone short walks win where few edits can be clean, and reach nothing.
         """
-        return float(self.reached.mean() + 2 * self.accurate.mean()) / 3
+        return np.asarray((self.reached + 2.0 * self.accurate) / 3)
+
+    @property
+    def worth(self) -> float:
+        """What defaults are chosen by, 0..1."""
+        return float(self.worths.mean())
+
+    def is_clearly_better(self, other: "Outcome") -> bool:
+        """Whether it is worth more than other edits of its samples, by one standard error."""
+        gain = self.worths - other.worths
+        return bool(gain.mean() > gain.std() / np.sqrt(len(gain)))
 
 
 @dataclass(frozen=True)

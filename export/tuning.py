@@ -1,16 +1,17 @@
 """`gradctrl tune`: the defaults of every attribute, chosen by what edits do to validation images.
 
-Tries goals or lengths, layers, masks and exclusions one after the other and keeps what reaches the
-target most often and most cleanly. Knows nothing about training or files.
+Tries goals or lengths, layers and masks one after the other and keeps what reaches the target
+clearly more often and more cleanly. Knows nothing about training or files.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from export.banks import Bank
+from export.edit_choices import EditChoice, first_choice, variations
 from export.errors import LabelError
 from export.evaluation import make_judge
 from export.labels import read_labels
@@ -19,19 +20,11 @@ from export.outcomes import Outcome, Samples, draw_samples, edit_samples
 from export.reading import small_images
 from export.strips import LocalModel, load_local
 from export.teaching import TeachOptions, choose_labelled, fit_readers
-from model_store import AttributeCard, EditDefaults, Exclusion, ModelCard, StoredModel
+from model_store import AttributeCard, StoredModel
 
 VALIDATION_SEEDS = 1_000_000  # first seed; banks start at 0, test pools at 2,000,000
 
 Progress = Callable[[str, int, int], None]  # what, done, of so many
-
-_STEPS = 8
-_GOALS = (0.8, 0.9, 0.95, 0.98, 0.99, 0.998)  # of heads that read all layers
-_STEP_SIZE = 0.5  # with a goal: bounds steps, and is what methods without goals walk
-_LENGTHS = (1.5, 2.5, 3.5, 5.0, 7.0, 10.0)  # L2 of the whole walk, of other heads
-_MASKED_SHARES = (0.1, 0.2, 0.5)  # of the channels: the paper's 50, 100 and 250 of 512
-_LAYER_SHARES = ((0, 1), (0, 0.4), (0, 0.6), (0.2, 0.6), (0.2, 0.8), (0.4, 0.8), (0.4, 1), (0.6, 1))
-_HARMED = 0.02  # share of edits after which an attribute counts as one to protect
 
 
 @dataclass(frozen=True)
@@ -60,16 +53,6 @@ class TuneOptions:
     seed: int = 0
     labelers: tuple[str, ...] = ()  # empty: image readers of the bank's labels
     attributes: tuple[str, ...] = ()  # empty: all of the card
-
-
-@dataclass(frozen=True)
-class _Choice:
-    """One candidate."""
-
-    extent: float  # the goal, or the length of the whole walk
-    layers: tuple[int, int]
-    top_k: int  # of every protected attribute
-    protected: frozenset[str]
 
 
 def tune_model(
@@ -119,73 +102,18 @@ def _onlooker(local: LocalModel, bank: Bank, folder: Path, options: TuneOptions)
 def tune_attribute(
     model: LocalModel, onlooker: Onlooker, samples: Samples, attribute: AttributeCard
 ) -> Tuned:
-    """The defaults of most worth; the first of equals, so the simplest."""
+    """Its defaults, changed one thing at a time where that is clearly better for the samples."""
     card = model.generator.card
-    known: dict[_Choice, Outcome] = {}
 
-    def outcome(choice: _Choice) -> Outcome:
-        if choice not in known:
-            settings = _as_defaults(choice, card)
-            known[choice] = edit_samples(model, onlooker, samples, attribute, settings)
-        return known[choice]
+    def outcome(choice: EditChoice) -> Outcome:
+        return edit_samples(model, onlooker, samples, attribute, choice.as_defaults(card))
 
-    chosen = _first_choice(card, attribute)
-    for vary in (_extents, _layers, _extents, _masks, _exclusions):
-        candidates = list(vary(chosen, card, outcome(chosen)))
-        chosen = max(candidates, key=lambda choice: outcome(choice).worth)
-    tuned = attribute.model_copy(update={"defaults": _as_defaults(chosen, card)})
-    return Tuned(tuned, outcome(chosen))
-
-
-def _as_defaults(choice: _Choice, card: ModelCard) -> EditDefaults:
-    """As a card states it."""
-    exclude = tuple(
-        Exclusion(attribute=one.name, top_k=choice.top_k)
-        for one in card.attributes
-        if one.name in choice.protected
-    )
-    wide = card.heads_read == "all_layers"
-    return EditDefaults(
-        steps=_STEPS,
-        step_size=_STEP_SIZE if wide else round(choice.extent / _STEPS, 4),
-        goal=choice.extent if wide else None,
-        exclude=exclude,
-        layers=choice.layers,
-    )
-
-
-def _first_choice(card: ModelCard, attribute: AttributeCard) -> _Choice:
-    """All others protected by projection, next to no mask, all layers."""
-    others = frozenset(one.name for one in card.attributes if one.name != attribute.name)
-    extent = _GOALS[2] if card.heads_read == "all_layers" else _LENGTHS[2]
-    return _Choice(extent, (0, card.latent_shape[0]), 1, others)
-
-
-def _extents(choice: _Choice, card: ModelCard, outcome: Outcome) -> Iterator[_Choice]:
-    yield choice
-    for extent in _GOALS if card.heads_read == "all_layers" else _LENGTHS:
-        yield replace(choice, extent=extent)
-
-
-def _layers(choice: _Choice, card: ModelCard, outcome: Outcome) -> Iterator[_Choice]:
-    yield choice
-    count = card.latent_shape[0]
-    for low, high in _LAYER_SHARES if count > 1 else ():
-        layers = round(low * count), round(high * count)
-        if layers[0] < layers[1]:
-            yield replace(choice, layers=layers)
-
-
-def _masks(choice: _Choice, card: ModelCard, outcome: Outcome) -> Iterator[_Choice]:
-    yield choice
-    for share in _MASKED_SHARES:
-        yield replace(choice, top_k=round(share * card.head_channels))
-
-
-def _exclusions(choice: _Choice, card: ModelCard, outcome: Outcome) -> Iterator[_Choice]:
-    """All, only those that edits still harm (or that nobody can see), or none."""
-    yield choice
-    harmed = outcome.changed.mean(axis=0) > _HARMED
-    safe = {name for name, hurt in zip(outcome.attributes, harmed, strict=True) if not hurt}
-    yield replace(choice, protected=choice.protected - safe)
-    yield replace(choice, protected=frozenset())
+    chosen = first_choice(card, attribute)
+    given = outcome(chosen)
+    for vary in variations(card, attribute):
+        tried = [(one, outcome(one)) for one in vary(chosen)]
+        best, found = max(tried, key=lambda pair: pair[1].worth)  # the first of equals
+        if found.is_clearly_better(given):
+            chosen, given = best, found
+    tuned = attribute.model_copy(update={"defaults": chosen.as_defaults(card)})
+    return Tuned(tuned, given)

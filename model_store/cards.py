@@ -70,6 +70,16 @@ class AttributeCard(CardModel):
     training_samples_per_class: int | None = Field(default=None, ge=1)
     labelled_by: str | None = None
 
+    def with_share_of_masks(self, share: float) -> Self:
+        """With that share (0..1) of every default top_k, and no mask lost."""
+        masks = tuple(
+            one.model_copy(update={"top_k": max(min(one.top_k, 1), round(share * one.top_k))})
+            for one in self.defaults.exclude
+        )
+        return self.model_copy(
+            update={"defaults": self.defaults.model_copy(update={"exclude": masks})}
+        )
+
 
 class Provenance(CardModel):
     """Where the weights come from and under which terms."""
@@ -146,6 +156,15 @@ class ModelCard(CardModel):
         """Channels that heads read, and that a top_k counts."""
         layers, channels = self.latent_shape
         return layers * channels if self.heads_read == "all_layers" else channels
+
+    def as_one_layer(self) -> Self:
+        """The same card for heads that read one layer: masks take the same share of channels."""
+        narrow = self.model_copy(update={"heads_read": "one_layer"})
+        share = narrow.head_channels / self.head_channels
+        if share == 1:
+            return self
+        attributes = tuple(one.with_share_of_masks(share) for one in self.attributes)
+        return narrow.model_copy(update={"attributes": attributes})
 
     @model_validator(mode="after")
     def _names_are_consistent(self) -> Self:

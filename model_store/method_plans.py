@@ -71,10 +71,10 @@ def plan_by_method(
     _expect_class(offer, method, attribute, target)
     _expect_honoured(method, knobs)
     if method in RELEASED_METHODS:
-        narrow, knobs = _as_one_layer(card, attribute, knobs)
         if method == "gradctrl-released" and knobs.steps is None:
             knobs = replace(knobs, steps=RELEASED_STEPS)
-        return replace(_planned(narrow, attribute, target, knobs), goal=inf, method=method)
+        planned = _planned(card.as_one_layer(), attribute, target, knobs)
+        return replace(planned, goal=inf, method=method)
     planned = _planned(card, attribute, target, replace(knobs, exclude=()))
     if method in STYLE_METHODS and knobs.step_size is None:
         planned = replace(planned, step_size=STYLE_STEP_SIZE)
@@ -137,13 +137,3 @@ def _expect_honoured(method: MethodName, knobs: EditKnobs) -> None:
         if value is not None and value != () and value != []:  # excluding nothing is what it does
             reason = _REFUSED[method][name]
             raise PlanError("bad_request", f"{method} takes no {name}: {reason}", name, [])
-
-
-def _as_one_layer(card: ModelCard, attribute: str, knobs: EditKnobs) -> tuple[ModelCard, EditKnobs]:
-    """Card and knobs for heads that read one layer: masks count its channels alone."""
-    narrow = card.model_copy(update={"heads_read": "one_layer"})
-    if knobs.exclude is None:
-        own = next(one for one in card.attributes if one.name == attribute)
-        pairs = [(name, min(k, narrow.head_channels)) for name, k in own.defaults.as_pairs()]
-        knobs = replace(knobs, exclude=pairs)
-    return narrow, knobs

@@ -71,12 +71,12 @@ def available_pairs(model: StoredModel) -> list[tuple[str, str]]:
 def stored_methods(
     model: StoredModel,
     names: Iterable[str] = (),  # none: all that the model has
-    settings: Sequence[EditSettings] | None = None,  # per attribute; default: the card's
+    settings: Callable[[ModelCard], Sequence[EditSettings]] | None = None,  # None: the card's
 ) -> dict[str, Method]:
     """Methods by name; UnsupportedMethodError says what a named one lacks."""
     available = {method for method, _ in available_pairs(model)}
     wanted = tuple(names) or tuple(name for name in METHODS if name in available)
-    heads, settings = model.stacked_heads(), settings or card_settings(model.card)
+    heads, settings = model.stacked_heads(), settings or card_settings
     one_layer = model.one_layer_heads()
     fitted = stored_directions(model)
     found: dict[str, Method] = {}
@@ -86,11 +86,11 @@ def stored_methods(
         if name not in available or heads is None:
             raise UnsupportedMethodError(_missing(model, name))
         if name == "gradctrl":
-            found[name] = GradCtrlWalk(heads, settings)
+            found[name] = GradCtrlWalk(heads, settings(model.card))
         elif name in RELEASED_METHODS and one_layer is not None:
-            found[name] = RELEASED_METHODS[name](one_layer, settings)
+            found[name] = RELEASED_METHODS[name](one_layer, settings(model.card.as_one_layer()))
         else:
-            found[name] = baseline_walk(name, model.card, fitted, settings)
+            found[name] = baseline_walk(name, model.card, fitted, settings(model.card))
     return found
 
 

@@ -90,7 +90,7 @@ def prepare(
 
 
 def _method(model: StoredModel, name: str, aims: bool) -> Method:
-    return stored_methods(model, (name,), card_settings(model.card, aims))[name]
+    return stored_methods(model, (name,), partial(card_settings, aims=aims))[name]
 
 
 def _default_judge(model: StoredModel) -> Sequence[str]:

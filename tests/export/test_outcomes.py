@@ -55,3 +55,17 @@ def test_no_step_reaches_nothing_and_changes_nothing(model: LocalModel, onlooker
     outcome = edit_samples(model, onlooker, samples, attribute, nothing)
     assert not outcome.reached.any()
     assert not outcome.changed.any()
+
+
+def test_better_by_less_than_a_standard_error_is_not_clear() -> None:
+    def outcome(*reached: int) -> Outcome:
+        ends = np.array(reached, dtype=bool)
+        labels = np.zeros(len(ends), dtype=np.int64)
+        return Outcome(labels, labels, ends, np.zeros((len(ends), 1), dtype=bool), ("smile",))
+
+    none, one, two = outcome(0, 0, 0, 0), outcome(0, 0, 0, 1), outcome(0, 0, 1, 1)
+    assert two.is_clearly_better(none)
+    assert outcome(0, 1, 1, 1).is_clearly_better(outcome(0, 0, 0, 1))
+    assert not outcome(1, 1, 0, 0).is_clearly_better(outcome(0, 0, 0, 1))  # two gained, one lost
+    assert not one.is_clearly_better(one)
+    assert not none.is_clearly_better(two)

@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from model_store import AttributeCard, EditDefaults, Exclusion
-from tests.doubles import ATTRIBUTES, make_card
+from tests.doubles import ATTRIBUTES, make_card, make_style_card
 
 
 def test_a_card_survives_json() -> None:
@@ -46,3 +46,17 @@ def test_latent_shapes() -> None:
 def test_contradictions_are_refused(change: dict[str, object], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         type(make_card()).model_validate({**make_card().model_dump(), **change})
+
+
+def test_masks_for_one_layer_take_the_same_share_of_its_channels() -> None:
+    card = make_style_card()
+    smile, *others = card.attributes
+    masks = tuple(Exclusion(attribute=name, top_k=k) for name, k in (("age", 48), ("hair", 1)))
+    defaults = smile.defaults.model_copy(update={"exclude": masks})
+    attributes = (smile.model_copy(update={"defaults": defaults}), *others)
+    wide = card.model_copy(update={"heads_read": "all_layers", "attributes": attributes})
+    narrow = wide.as_one_layer()
+    assert (narrow.heads_read, narrow.head_channels) == ("one_layer", 16)
+    assert narrow.attributes[0].defaults.as_pairs() == [("age", 8), ("hair", 1)]
+    assert narrow.attributes[1:] == card.attributes[1:]
+    assert card.as_one_layer() == card

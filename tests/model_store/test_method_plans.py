@@ -62,7 +62,7 @@ def test_released_methods_mask_as_the_card_says(tiny_lines: StoredModel) -> None
     assert plan(tiny_lines, "gradctrl-released", stop=0.9).stop_probability == 0.9
 
 
-def test_masks_of_released_methods_count_the_channels_of_one_layer(
+def test_masks_of_released_methods_take_the_same_share_of_the_channels_of_one_layer(
     tiny_lines: StoredModel,
 ) -> None:
     smile, *others = tiny_lines.card.attributes
@@ -75,7 +75,7 @@ def test_masks_of_released_methods_count_the_channels_of_one_layer(
     def released(knobs: EditKnobs) -> PlannedEdit:
         return plan_by_method(card, offers, "gradctrl-released", "smile", "smiling", knobs)
 
-    assert released(EditKnobs()).top_k == (0, 16, 0)
+    assert released(EditKnobs()).top_k == (0, round(40 / NUM_WS), 0)
     with pytest.raises(PlanError, match="not within the latent's 16 channels"):
         released(EditKnobs(exclude=[("age", 17)]))
 

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from editing import UnsupportedMethodError
+from editing import EditSettings, UnsupportedMethodError
 from model_store import (
     Directions,
+    ModelCard,
     StoredModel,
     available_pairs,
     card_settings,
@@ -82,8 +83,11 @@ def test_settings_are_the_defaults_of_the_card(directed: StoredModel) -> None:
 
 def test_other_settings_reach_walks_and_lines(directed: StoredModel) -> None:
     latents = torch.randn(2, NUM_WS, 16, generator=torch.manual_seed(0))
-    settings = [replace(one, step_size=0.01) for one in card_settings(directed.card)]
-    methods = stored_methods(directed, ("gradctrl", "ganspace"), settings)
+
+    def short(card: ModelCard) -> list[EditSettings]:
+        return [replace(one, step_size=0.01) for one in card_settings(card)]
+
+    methods = stored_methods(directed, ("gradctrl", "ganspace"), short)
     for method in methods.values():
         moved = method.path(latents, 1, torch.tensor([1, 1]), 1).latents
         step = torch.linalg.vector_norm(moved[:, 1, 2] - latents[:, 2], dim=1)
