@@ -20,6 +20,7 @@ _SIDE = 64  # pixels at which images are read
 _GRID = 8  # windows are made of so many cells per side
 _WINDOW_CELLS = (2, 3, 5, 8)
 _FOLDS = 5
+_CHOOSING = 50  # labelled samples of a class that choose the window; the fit learns from all
 _TOLERANCE = 5e-4  # of the gradient: finer fits read no better, coarser ones worse
 _INVERSE_PENALTY = 0.1  # scikit-learn's C
 _LEAST = 1e-12  # probability: a logarithm needs more than none
@@ -76,7 +77,8 @@ def fit_reader(
     """
     if np.bincount(labels).min() < _FOLDS:
         raise LabelError(f"needs {_FOLDS} labelled samples of every class to read images")
-    window, accuracy = _best_window(images, chosen, labels, seed)
+    few = _at_most(_CHOOSING, labels, np.random.default_rng(seed))
+    window, accuracy = _best_window(images, chosen[few], labels[few], seed)
     pixels = _pixels(images, window)
     center = pixels.mean(axis=0)
     pixels -= center
@@ -105,6 +107,12 @@ def _best_window(
             best = likelihood, window, float((found.argmax(axis=1) == labels).mean())
     assert best is not None
     return best[1], best[2]
+
+
+def _at_most(per_class: int, labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Positions of so many drawn samples of each class, or of all that it has; in order."""
+    members = [rng.permutation(np.flatnonzero(labels == k)) for k in np.unique(labels)]
+    return np.sort(np.concatenate([of_class[:per_class] for of_class in members]))
 
 
 def _windows() -> Iterator[Window]:

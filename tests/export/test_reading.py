@@ -31,6 +31,23 @@ def test_the_window_that_shows_the_class_is_found_and_read() -> None:
     assert reader.cross_validated > 0.9
 
 
+def test_many_labels_cost_no_longer_search_for_a_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    searched: list[np.ndarray] = []
+
+    def spy(images: np.ndarray, chosen: np.ndarray, labels: np.ndarray, seed: int) -> object:
+        searched.append(np.bincount(labels))
+        np.testing.assert_array_equal(LABELS[chosen], labels)
+        return Window(1, 5, 2), 1.0
+
+    monkeypatch.setattr("export.reading._best_window", spy)
+    chosen = np.arange(300)
+    reader = fit_reader(pictures(), chosen, LABELS[chosen])
+    np.testing.assert_array_equal(searched, [[50, 50, 50]])
+    others = np.arange(300, 400)
+    found = reader.probabilities(pictures())[others].argmax(axis=1)
+    assert (found == LABELS[others]).mean() > 0.97
+
+
 def test_other_sizes_are_read_at_64_pixels() -> None:
     large = np.repeat(np.repeat(pictures()[:2], 2, axis=1), 2, axis=2)
     np.testing.assert_array_equal(small_images(large), large[:, ::2, ::2])
