@@ -47,6 +47,7 @@ _WALK_STEPS = 8
 _WALK_STEP_SIZE = 0.5  # a step is at most six times as long
 _WALK_GOALS = (0.0, 8.0)  # log-odds, drawn
 _COPIES = 2  # of what was walked to, against one of the bank
+_AT_ONCE = 1000  # walks; a walk keeps all its points
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class TeachOptions:
     selection: Selection = "random"
     seed: int = 0
     rounds: int = 2  # of walks
-    walks: int = 6000  # of a round
+    walked_share: float = 3 / 16  # of the size of the bank, how many walks a round takes
     distil: DistilOptions = field(default_factory=DistilOptions)
 
 
@@ -176,16 +177,20 @@ def _walk(
 ) -> Tensor:  # [W, L, C]
     """Where walks to random classes ended: half from new samples, half from the bank."""
     rng = np.random.default_rng([options.seed, turn])
-    half, card = options.walks // 2, generator.card
+    half, card = round(options.walked_share * len(points)) // 2, generator.card
     first = _WALK_SEEDS + turn * half
     seeds = range(first, first + half)
     with torch.inference_mode():
         fresh = sample_latents(generator, seeds, card.truncation, drawn_labels(card, seeds))
         drawn = points[torch.from_numpy(rng.integers(len(points), size=half))]
         starts = torch.cat([fresh, drawn.unflatten(1, card.latent_shape)])
-        plan = _random_plan(heads, starts, rng)
-        ranges = plan.target.new_tensor([0, card.latent_shape[0]]).expand(len(starts), -1)
-        return walk_latents(heads, starts, plan, ranges).latents[:, -1]
+        return torch.cat([_ends(heads, part, rng) for part in starts.split(_AT_ONCE)])
+
+
+def _ends(heads: StackedHeads, starts: Tensor, rng: np.random.Generator) -> Tensor:  # [N, L, C]
+    plan = _random_plan(heads, starts, rng)
+    ranges = plan.target.new_tensor([0, starts.shape[1]]).expand(len(starts), -1)
+    return walk_latents(heads, starts, plan, ranges).latents[:, -1].clone()
 
 
 def _random_plan(heads: StackedHeads, starts: Tensor, rng: np.random.Generator) -> WalkPlan:

@@ -16,7 +16,10 @@ from model_store import ONE_LAYER_FILE, StoredModel, save_model
 from tests.doubles import make_head, make_style_card, make_style_generator
 
 QUICK = TeachOptions(
-    per_class=30, rounds=1, walks=64, distil=DistilOptions(hidden_units=8, epochs=20, batch=64)
+    per_class=30,
+    rounds=1,
+    walked_share=0.1,
+    distil=DistilOptions(hidden_units=8, epochs=20, batch=64),
 )
 
 
