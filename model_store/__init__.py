@@ -30,6 +30,7 @@ from model_store.errors import (
     UnknownModelError,
 )
 from model_store.files import sha256_of
+from model_store.freed_memory import keep_freed_memory
 from model_store.generators import Generator, Mapper, NoiseMode, to_pixels, z_from_seed
 from model_store.inversion import (
     MODES,
@@ -204,6 +205,7 @@ __all__ = [
     "fit_photo",
     "generator_of",
     "inversion_spaces",
+    "keep_freed_memory",
     "latent_shape_in",
     "latent_statistics",
     "list_models",

@@ -20,6 +20,7 @@ from model_store import (
     Starts,
     StoredModel,
     find_model,
+    keep_freed_memory,
     load_inverter,
     load_repertoire,
     models_to_serve,
@@ -214,6 +215,8 @@ class GeneratorRunner:
 
     def __init__(self) -> None:
         config = settings()
+        if config.keep_freed_memory:
+            keep_freed_memory()
         self._backend = Backend.of(config)
         self._batch_size = self._backend.batch_size
         self._calls = Calls(self.name)

@@ -8,7 +8,7 @@ import typer
 from editing import EditingError
 from export.commands.app import app
 from export.errors import ExportError
-from model_store import ModelStoreError
+from model_store import ModelStoreError, keep_freed_memory
 
 # isort: off
 from export.commands import storing, making, sampling, learning, comparing  # the order of --help
@@ -29,6 +29,7 @@ def serve(context: typer.Context) -> None:
 def main() -> None:
     """Run the command; an expected error is one line on stderr and exit code 2."""
     os.environ["BENTOML_DO_NOT_TRACK"] = "True"
+    keep_freed_memory()  # most commands render
     try:
         app(standalone_mode=True)
     except (ExportError, ModelStoreError, EditingError, OSError) as error:
