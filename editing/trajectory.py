@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from editing.asking import knows_none, may_ask
 from editing.courses import Course, bearing, course_of
 from editing.errors import EditingError
 from editing.masking import MaskedDirection
@@ -24,12 +25,23 @@ _FLAT = 1e-3  # log-odds per latent unit; on flatter ground a step has its full 
 class Trajectory:
     """The paths of a batch; after its last step a sample stays where it is."""
 
-    points: Tensor  # [N, T, C], T = largest number of steps + 1; the first is the start
+    points: Tensor  # [N, T, C], T up to the largest number of steps + 1; the first is the start
     probabilities: Tensor  # [N, T, A, K]
     steps_taken: Tensor  # [N], int64
     masked_channels: Tensor  # [N], int64, most channels protected in any step
     kept_norm: Tensor  # [N], smallest share of the gradient that was left in any step
     refused: Tensor  # [N], bool, nothing was left to move at the step after steps_taken
+
+    def to(self, device: torch.device | str) -> "Trajectory":
+        """The same paths on another device."""
+        return Trajectory(
+            self.points.to(device),
+            self.probabilities.to(device),
+            self.steps_taken.to(device),
+            self.masked_channels.to(device),
+            self.kept_norm.to(device),
+            self.refused.to(device),
+        )
 
 
 def direction_at(heads: StackedHeads, points: Tensor, plan: WalkPlan) -> MaskedDirection:
@@ -43,29 +55,37 @@ def direction_at(heads: StackedHeads, points: Tensor, plan: WalkPlan) -> MaskedD
 
 
 def walk(heads: StackedHeads, start: Tensor, plan: WalkPlan) -> Trajectory:
-    """Paths of all samples from start [N, C]."""
-    _check(heads, start, plan)
-    course = course_of(heads, plan)
+    """Paths of all samples from start [N, C], on the device of heads and start.
+
+    With a plan on the CPU the host waits for nothing.
+    """
+    check_walk(heads, start, plan)
+    return follow(course_of(heads, plan), start)
+
+
+def follow(course: Course, start: Tensor) -> Trajectory:
+    """The paths of a course from start [N, C]."""
     plan = course.plan
     reading = read_points(course.heads, start)
     points, probabilities = [start], [reading.probabilities]
     steps_taken = torch.zeros_like(plan.steps)
     masked, kept = [torch.zeros_like(plan.steps)], [torch.ones_like(plan.step_size)]
     refused = torch.zeros_like(plan.steps, dtype=torch.bool)
-    for step in range(int(plan.steps.max())):
+    stay = torch.zeros_like(plan.step_size)
+    for step in range(course.outline.num_steps):
         active = (step < plan.steps) & ~refused
-        if course.stops:
+        if course.outline.stops:
             reached = probabilities[-1][course.samples, plan.attribute, plan.target]
             active &= reached < plan.stop_probability
-        if not bool(active.any()):
+        if knows_none(active):
             break
         ahead = bearing(course, reading)
         found = ahead.found
         refused = refused | (active & (found.kept_norm == 0))
         active = active & ~refused
         masked.append(found.masked_channels * active)
-        kept.append(torch.where(active, found.kept_norm, 1.0))
-        length = torch.where(active, _step_length(course, reading, ahead.slope, step), 0.0)
+        kept.append(torch.where(active, found.kept_norm, kept[0]))
+        length = torch.where(active, _step_length(course, reading, ahead.slope, step), stay)
         points.append(torch.addcmul(points[-1], length[:, None], found.direction))
         reading = read_points(course.heads, points[-1])
         probabilities.append(reading.probabilities)
@@ -87,7 +107,7 @@ def _step_length(course: Course, reading: Reading, slope: Tensor, step: int) -> 
     walk ends at its goal and its frames change evenly.
     """
     plan = course.plan
-    if not course.aims or plan.goal is None:
+    if plan.goal is None:
         return plan.step_size
     now = log_odds_of(reading.logits[course.samples, plan.attribute], plan.target)
     left = (plan.steps - step).clamp_min(1)
@@ -96,7 +116,11 @@ def _step_length(course: Course, reading: Reading, slope: Tensor, step: int) -> 
     return torch.where(plan.goal.isfinite(), aimed, plan.step_size)
 
 
-def _check(heads: StackedHeads, start: Tensor, plan: WalkPlan) -> None:
+def check_walk(heads: StackedHeads, start: Tensor, plan: WalkPlan) -> None:
+    """EditingError unless a plan and its start [N, C] fit the heads.
+
+    Whether numbers are finite is not asked of a device: there such a sample is refused.
+    """
     samples = start.shape[0]
     if samples == 0:
         raise EditingError("start: expected at least one latent, got none")
@@ -104,5 +128,5 @@ def _check(heads: StackedHeads, start: Tensor, plan: WalkPlan) -> None:
     for name in ("attribute", "target", "steps", "step_size", "stop_probability"):
         expect_shape(name, getattr(plan, name), (samples,))
     expect_shape("top_k", plan.top_k, (samples, heads.num_attributes))
-    if not bool(torch.isfinite(start).all()):
+    if may_ask(start) and not bool(torch.isfinite(start).all()):
         raise EditingError("start: expected finite numbers, got NaN or infinity")

@@ -5,9 +5,12 @@ import ssl
 import threading
 from collections.abc import Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from editing import Head
 from model_store import (
@@ -220,3 +223,26 @@ class ScriptedServer:
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
+
+
+class OperationLog(TorchDispatchMode):
+    """Names of torch's operations inside the block, and the devices of all that they touch."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.names: list[str] = []
+        self.devices: set[str] = set()
+
+    def __torch_dispatch__(
+        self,
+        func: Any,
+        types: Sequence[type],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        """Run an operation and remember it."""
+        found = func(*args, **(kwargs or {}))
+        self.names.append(func.name().removeprefix("aten::"))
+        tensors = (one for one in tree_leaves((args, kwargs, found)) if isinstance(one, Tensor))
+        self.devices |= {one.device.type for one in tensors}
+        return found
