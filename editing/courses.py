@@ -26,6 +26,8 @@ class Course:
     places: Tensor  # [A], int64, of the attributes of the model in that order
     plan: WalkPlan  # in that order; top_k [N, P], editable 1 or 0
     samples: Tensor  # [N], 0..N - 1
+    still: Tensor  # [N], 0.0, the length of no step
+    whole: Tensor  # [N], 1.0, the share of a gradient that nothing was taken of
 
     def in_model_order(self, values: Tensor) -> Tensor:
         """Values [N, T, A, K] of attributes in the order of the model."""
@@ -40,19 +42,22 @@ class Bearing:
     slope: Tensor  # [N], log-odds of the target per latent unit along the direction
 
 
-def course_of(heads: StackedHeads, plan: WalkPlan) -> Course:
-    """The course of a plan whose shapes fit the heads."""
-    outline = outline_of(plan)
+def course_of(heads: StackedHeads, plan: WalkPlan, outline: Outline | None = None) -> Course:
+    """The course of a plan whose shapes fit the heads, by its own outline or one that holds it."""
+    outline = outline or outline_of(plan)
     device = heads.hidden_weight.device
     order = torch.tensor(outline.order, device=device)
     ordered = heads.of(order)
+    narrow = narrowed(plan, outline).to(device)
     return Course(
         outline,
         ordered,
         ordered.first(outline.num_followed),
         places_of(order),
-        narrowed(plan, outline).to(device),
+        narrow,
         torch.arange(len(plan.attribute), device=device),
+        torch.zeros_like(narrow.step_size),
+        torch.ones_like(narrow.step_size),
     )
 
 

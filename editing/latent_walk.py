@@ -11,7 +11,7 @@ from torch import Tensor
 from editing.masking import MaskedDirection
 from editing.scoring import StackedHeads, class_logits
 from editing.spaces import editable_channels, moved_latents, point_of
-from editing.trajectory import Trajectory, direction_at, walk
+from editing.trajectory import Trajectory, Walk, direction_at, walk
 from editing.walk_plan import WalkPlan
 
 
@@ -28,6 +28,7 @@ def walk_latents(
     latents: Tensor,  # [N, L, C]
     plan: WalkPlan,
     ranges: Tensor,  # [N, 2], int64, layers that each edit moves
+    walk: Walk = walk,
 ) -> LatentWalk:
     """Paths of all samples; layers outside the ranges stay as they are."""
     plan = _within(heads, latents, plan, ranges)

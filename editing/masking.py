@@ -56,7 +56,7 @@ def free_channels(saliency: Tensor, top_k: Tensor) -> Tensor | None:
     if may_ask(saliency):
         excess = _known_excess(saliency, top_k.clamp(0, saliency.shape[2]).T.tolist())
     elif saliency.shape[1]:
-        excess = (saliency - _sorted_thresholds(saliency, top_k)[:, :, None]).amax(dim=1)
+        excess = (saliency - _unasked_thresholds(saliency, top_k)[:, :, None]).amax(dim=1)
     return None if excess is None else excess.sign().neg().relu()
 
 
@@ -68,6 +68,33 @@ def _known_excess(saliency: Tensor, counts: Sequence[Sequence[int]]) -> Tensor |
             over = of_attribute - thresholds(of_attribute, wanted)[:, None]
             excess = over if excess is None else torch.maximum(excess, over)
     return excess
+
+
+def _unasked_thresholds(saliency: Tensor, top_k: Tensor) -> Tensor:  # [N, A]
+    if saliency.is_cpu and torch.compiler.is_compiling():
+        return partitioned_thresholds(saliency, top_k)
+    return _sorted_thresholds(saliency, top_k)
+
+
+@torch.library.custom_op("gradctrl::partitioned_thresholds", mutates_args=())
+def partitioned_thresholds(saliency: Tensor, top_k: Tensor) -> Tensor:  # [N, A]
+    """As `thresholds`, of [N, A, C] and [N, A]: how a compiled function of the CPU calls back.
+
+    It runs outside of what is compiled, so that counts can be read: sorting would take longer than
+    all the rest of a step.
+    """
+    counts = top_k.clamp(0, saliency.shape[2]).T.tolist()
+    nobody = saliency.new_full(top_k.shape[:1], torch.inf)
+    found = [
+        thresholds(of_attribute, wanted) if any(wanted) else nobody
+        for of_attribute, wanted in zip(saliency.unbind(dim=1), counts, strict=True)
+    ]
+    return torch.stack(found, dim=1)
+
+
+@partitioned_thresholds.register_fake
+def _(saliency: Tensor, top_k: Tensor) -> Tensor:
+    return saliency.new_empty(top_k.shape)
 
 
 def _sorted_thresholds(saliency: Tensor, top_k: Tensor) -> Tensor:  # [N, A] of [N, A, C], [N, A]
@@ -112,8 +139,9 @@ def normalise(vectors: Tensor) -> tuple[Tensor, Tensor]:
     largest = vectors.abs().amax(dim=-1, keepdim=True)
     finite = largest < torch.inf  # not true of NaN
     if not knows_all(finite):
-        vectors = torch.where(finite, vectors, vectors.new_zeros(()))
-    scale = torch.where(finite & (largest > 0), largest, largest.new_ones(()))
+        zero = vectors.new_zeros(())
+        vectors, largest = torch.where(finite, vectors, zero), torch.where(finite, largest, zero)
+    scale = largest + (largest == 0)
     scaled = vectors / scale
     length = torch.linalg.vector_norm(scaled, dim=-1, keepdim=True)  # 1 or more, or 0
     return scaled / length.clamp_min(1.0), (length * scale).squeeze(-1)

@@ -47,18 +47,38 @@ def outline_of(plan: WalkPlan) -> Outline:
     )
 
 
+def whole_outline(plan: WalkPlan) -> Outline:
+    """One that holds whatever a plan of as many attributes may want: all walks are one.
+
+    Masks and projections of every attribute cost little where none is protected.
+    """
+    num_attributes = plan.top_k.shape[1]
+    return Outline(
+        tuple(range(num_attributes)),
+        num_attributes,
+        num_attributes,
+        int(plan.steps.max()),
+        stops=True,
+        aims=True,
+        is_bounded=plan.editable is not None,
+    )
+
+
 def narrowed(plan: WalkPlan, outline: Outline) -> WalkPlan:
     """A plan in the order of its outline, top_k [N, P], without what no sample of it has.
 
     `editable` is 1 or 0, of the dtype of step_size: that multiplies faster.
     """
     order = torch.tensor(outline.order, device=plan.top_k.device)
+    goal = plan.goal if outline.aims else None
+    if outline.aims and goal is None:
+        goal = torch.full_like(plan.step_size, torch.inf)
     editable = plan.editable if outline.is_bounded else None
     return replace(
         plan,
         attribute=places_of(order)[plan.attribute],
         top_k=plan.top_k[:, order[: outline.num_protected]],
-        goal=plan.goal if outline.aims else None,
+        goal=goal,
         editable=None if editable is None else editable.to(plan.step_size.dtype),
     )
 

@@ -1,6 +1,7 @@
 """What a batch of walks wants. Knows nothing about how it is done."""
 
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
@@ -30,18 +31,20 @@ class WalkPlan:
 
     def to(self, device: torch.device) -> "WalkPlan":
         """The same plan on another device; the host does not wait for it."""
+        return self._with(lambda tensor: tensor.to(device, non_blocking=True))
 
-        def moved(tensor: Tensor) -> Tensor:
-            return tensor.to(device, non_blocking=True)
+    def of(self, samples: Tensor) -> "WalkPlan":
+        """What some samples want, int64 [M], in that order, in memory of its own."""
+        return self._with(lambda tensor: tensor[samples.to(tensor.device)])
 
-        return replace(
-            self,
-            attribute=moved(self.attribute),
-            target=moved(self.target),
-            steps=moved(self.steps),
-            step_size=moved(self.step_size),
-            top_k=moved(self.top_k),
-            stop_probability=moved(self.stop_probability),
-            goal=None if self.goal is None else moved(self.goal),
-            editable=None if self.editable is None else moved(self.editable),
+    def _with(self, change: Callable[[Tensor], Tensor]) -> "WalkPlan":
+        return WalkPlan(
+            change(self.attribute),
+            change(self.target),
+            change(self.steps),
+            change(self.step_size),
+            change(self.top_k),
+            change(self.stop_probability),
+            None if self.goal is None else change(self.goal),
+            None if self.editable is None else change(self.editable),
         )

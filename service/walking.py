@@ -8,7 +8,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from editing import StackedHeads, Trajectory, latent_direction, latent_logits, walk_latents
+from editing import (
+    StackedHeads,
+    Trajectory,
+    Walk,
+    latent_direction,
+    latent_logits,
+    walk,
+    walk_latents,
+)
 from model_store import (
     DEFAULT_METHOD,
     Mapper,
@@ -32,6 +40,7 @@ class LoadedHeads:
     mapper: Mapper  # seeds become latents here
     num_classes: tuple[int, ...]  # per attribute, in the order of the card
     repertoire: Repertoire  # what the other methods need
+    walk: Walk = walk
 
 
 @dataclass
@@ -110,7 +119,7 @@ def _take_turn(
 ) -> None:
     latents = _to_heads(loaded, torch.stack([path.last for path in paths]))
     plan, ranges = walk_plan(edits, _HOST)
-    walked = walk_latents(loaded.heads, latents, plan, ranges)
+    walked = walk_latents(loaded.heads, latents, plan, ranges, loaded.walk)
     moved, found = walked.latents.to(_HOST), walked.trajectory.to(_HOST)
     for n, (path, edit) in enumerate(zip(paths, edits, strict=True)):
         _extend(path, found, n, moved[n], edit, turn)

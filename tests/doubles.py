@@ -3,7 +3,8 @@
 import hashlib
 import ssl
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import fields
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from editing import Head
+from editing import Head, Recording, Trajectory
 from model_store import (
     AttributeCard,
     Dcgan,
@@ -246,3 +247,24 @@ class OperationLog(TorchDispatchMode):
         tensors = (one for one in tree_leaves((args, kwargs, found)) if isinstance(one, Tensor))
         self.devices |= {one.device.type for one in tensors}
         return found
+
+
+class TapeRecorder:
+    """A recorder without a graph: a replay runs again and leaves its numbers where a graph does."""
+
+    def __init__(self) -> None:
+        self.recorded = 0
+        self.replayed = 0
+
+    def record(self, run: Callable[[], Trajectory]) -> Recording:
+        """Run once, as a capture does."""
+        self.recorded += 1
+        result = run()
+
+        def replay() -> None:
+            self.replayed += 1
+            fresh = run()
+            for field in fields(Trajectory):
+                getattr(result, field.name).copy_(getattr(fresh, field.name))
+
+        return Recording(result, replay)
