@@ -220,6 +220,7 @@ class GeneratorRunner:
         config = settings()
         self._backend = Backend.of(config)
         self._batch_size = self._backend.batch_size
+        self._transfers = self._backend.transfers()
         self._calls = Calls(self.name)
         self._holds = Holds(lambda: self._calls.is_idle, config.drain_s)
         self._encoders = ThreadPoolExecutor(max_workers=_ENCODERS)
@@ -361,7 +362,7 @@ class GeneratorRunner:
         name = loaded.generator.card.name
         metrics.RENDER_BATCH_SIZE.labels(name).observe(frames)
         metrics.FRAMES.labels(name).inc(frames)
-        return synthesise(loaded, pieces, batch_size)
+        return synthesise(loaded, pieces, batch_size, self._transfers)
 
     def _get(self, tag: str) -> LoadedGenerator:
         """A loaded model; the API may have started on a newer version than this process."""

@@ -8,6 +8,7 @@ from dataclasses import fields
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -268,3 +269,25 @@ class TapeRecorder:
                 getattr(result, field.name).copy_(getattr(fresh, field.name))
 
         return Recording(result, replay)
+
+
+class LateTransfers:
+    """Transfers whose copies happen when they are awaited, and a log of what was asked for."""
+
+    def __init__(self) -> None:
+        self.log: list[str] = []
+
+    def send(self, rows: Tensor, device: torch.device) -> Tensor:
+        """A copy on the device."""
+        self.log.append("send")
+        return rows.to(device, copy=True)
+
+    def fetch(self, pixels: Tensor) -> Callable[[], np.ndarray]:
+        """A copy that is made when it is awaited."""
+        self.log.append("fetch")
+
+        def arrive() -> np.ndarray:
+            self.log.append("arrive")
+            return pixels.numpy().copy()
+
+        return arrive
