@@ -2,13 +2,16 @@
 
 Nine steps towards `smiling` with masks of gender, eyeglasses and age, one torch thread. The loop
 takes one latent at a time, asks autograd for the gradients (create_graph) and sorts with numpy; it
-is written from the description of the released procedure, not from its code.
+is written from the description of the released procedure, not from its code. Times are of the
+thread, so that neighbours do not count. The floor is the matrix products of one walk alone, at the
+rate of a large product on this machine; `compiled` is the walk of GRADCTRL_BACKEND=torch-compile.
 
-    python -m benchmarks.walk [--repeats 15]
+    python -m benchmarks.walk [--repeats 15] [--compile]
 """
 
 import argparse
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +19,20 @@ import torch
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.pairs import medians, save
-from editing import NEVER_STOP, FixedWalk, Head, WalkPlan, released_walk, stack_heads, walk
+from editing import (
+    NEVER_STOP,
+    CompiledWalk,
+    FixedWalk,
+    Head,
+    Trajectory,
+    WalkPlan,
+    released_walk,
+    stack_heads,
+    walk,
+)
 from model_store import read_gradctrl_classifiers
 
 CLASSIFIERS = Path("tests/fixtures/gradctrl_released/model_ffhq")
@@ -26,6 +40,8 @@ STEPS, STEP_SIZE = 9, 4 / 9
 TOP_K = {"gender": 200, "eyeglasses": 50, "age": 100}  # what the released model masks for a smile
 TARGET = "smile"
 BATCHES = (1, 64, 1024)
+AIMS = {1: 60, 64: 200, 1024: 400}  # times as fast as the loop
+MATRIX = 1024  # of the product that gives the machine's rate
 LOOPED = 64  # latents that the loop is timed on at most: it is linear in them
 
 
@@ -64,7 +80,7 @@ def plain_walk(
     return torch.stack(ends)
 
 
-def compare(heads: dict[str, Head], batch: int, repeats: int) -> dict[str, float]:
+def compare(heads: dict[str, Head], batch: int, repeats: int, compiles: bool) -> dict[str, float]:
     """Seconds of each way for a batch, and how far the ends of the two released ones lie apart."""
     names = list(heads)
     stacked, a = stack_heads(list(heads.values())), names.index(TARGET)
@@ -81,44 +97,64 @@ def compare(heads: dict[str, Head], batch: int, repeats: int) -> dict[str, float
         top_k,
         torch.full((batch,), NEVER_STOP),
     )
-    few = start[:LOOPED]
-    end = plain_walk(classifiers[TARGET], masks, few)
+    few, square = start[:LOOPED], torch.randn(MATRIX, MATRIX)
+    with torch.inference_mode():  # as the ClassifierRunner makes them: a compiled walk is for such
+        there, ours = start.clone(), ours.of(torch.arange(batch))
+
+    def loop() -> Tensor:
+        return plain_walk(classifiers[TARGET], masks, few)
 
     @torch.inference_mode()  # as the ClassifierRunner walks
     def released() -> FixedWalk:
         return released_walk(stacked, start, attribute, target, top_k, STEPS, STEP_SIZE)
 
-    walked = released()
-    found = medians(
-        {
-            "loop": lambda: plain_walk(classifiers[TARGET], masks, few),
-            "released": released,
-            "walk": torch.inference_mode()(lambda: walk(stacked, start, ours)),
-        },
-        repeats,
-    )
+    @torch.inference_mode()
+    def ours_walks() -> Trajectory:
+        return walk(stacked, there, ours)
+
+    runs: dict[str, Callable[[], object]] = {
+        "loop": loop,
+        "released": released,
+        "walk": ours_walks,
+    }
+    if compiles:
+        compiled = CompiledWalk(batch)
+        runs["compiled"] = torch.inference_mode()(lambda: compiled(stacked, there, ours))
+    end, walked = loop(), released()
+    found = medians(runs, repeats, time.thread_time)
     found["loop"] *= batch / len(few)
+    # by itself: it empties the caches, and what comes after it takes half as long again
+    product = medians({"product": lambda: square @ square}, repeats, time.thread_time)["product"]
+    found["floor"] = operations(ours_walks) * product / (2 * MATRIX**3)
     difference = float((walked.points[: len(few), -1] - end).abs().max())
     return {"batch": batch, **found, "difference": difference}
+
+
+def operations(run: Callable[[], object]) -> int:
+    """Floating-point operations of the matrix products in a run."""
+    with FlopCounterMode(display=False) as counter:
+        run()
+    return int(counter.get_total_flops())
 
 
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=15)
-    repeats = parser.parse_args().repeats
+    parser.add_argument("--compile", action="store_true", help="also the compiled walk")
+    options = parser.parse_args()
     torch.set_num_threads(1)
     _, heads = read_gradctrl_classifiers(CLASSIFIERS)
-    rows = [compare(heads, batch, repeats) for batch in BATCHES]
-    table = Table("batch", "loop ms", "released ms", "ratio", "gradctrl ms", "ratio", "difference")
+    rows = [compare(heads, batch, options.repeats, options.compile) for batch in BATCHES]
+    ways = ["released", "walk", *(["compiled"] if options.compile else []), "floor"]
+    table = Table("batch", "loop ms", *(f"{way} ms" for way in ways), "aim ms", "difference")
     for row in rows:
+        aim = AIMS[int(row["batch"])]
         table.add_row(
             f"{row['batch']:.0f}",
-            f"{row['loop'] * 1e3:.1f}",
-            f"{row['released'] * 1e3:.2f}",
-            f"{row['loop'] / row['released']:.0f}x",
-            f"{row['walk'] * 1e3:.2f}",
-            f"{row['loop'] / row['walk']:.0f}x",
+            f"{row['loop'] * 1e3:.2f}",
+            *(f"{row[way] * 1e3:.3g} ({row['loop'] / row[way]:.1f}x)" for way in ways),
+            f"{row['loop'] * 1e3 / aim:.3g} ({aim}x)",
             f"{row['difference']:.1e}",
         )
     console = Console()

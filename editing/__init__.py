@@ -1,5 +1,7 @@
 """The method: tensors in, tensors out. Imports torch and nothing else of this project."""
 
+from editing.captured import CapturedWalk, CudaGraphRecorder, Recording
+from editing.compiled import CompiledWalk
 from editing.dependency import (
     Changes,
     DependencyCurve,
@@ -12,6 +14,7 @@ from editing.distilling import DistilOptions, distil_heads
 from editing.errors import (
     EditingError,
     NoEditableChannelsError,
+    NoGraphsError,
     ShapeError,
     UnsupportedMethodError,
 )
@@ -58,7 +61,7 @@ from editing.scoring import (
 )
 from editing.shapes import expect_shape
 from editing.spaces import apply_deltas, edited_point, layer_mask, point_of, widen
-from editing.trajectory import Trajectory, direction_at, walk
+from editing.trajectory import Trajectory, Walk, direction_at, walk
 from editing.tuning import Tuned, TuningOptions, tune
 from editing.walk_plan import NEVER_STOP, WalkPlan
 
@@ -66,7 +69,10 @@ __all__ = [
     "NEVER_STOP",
     "RELEASED_STEPS",
     "RELEASED_STEP_SIZE",
+    "CapturedWalk",
     "Changes",
+    "CompiledWalk",
+    "CudaGraphRecorder",
     "DependencyCurve",
     "DistilOptions",
     "EditRates",
@@ -85,9 +91,11 @@ __all__ = [
     "MaskedDirection",
     "Method",
     "NoEditableChannelsError",
+    "NoGraphsError",
     "PaperGradCtrl",
     "Path",
     "Problem",
+    "Recording",
     "ReleasedGradCtrl",
     "ShapeError",
     "StackedHeads",
@@ -95,6 +103,7 @@ __all__ = [
     "Tuned",
     "TuningOptions",
     "UnsupportedMethodError",
+    "Walk",
     "WalkPlan",
     "WalkReport",
     "advance",

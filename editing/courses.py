@@ -3,40 +3,35 @@
 Knows nothing about the steps that were taken.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from editing.gradients import log_odds_rows_of
 from editing.masking import MaskedDirection, mask_salient_channels
+from editing.outlines import Outline, narrowed, outline_of, places_of
 from editing.projection import project_off
 from editing.scoring import Reading, StackedHeads
-from editing.walk_plan import NEVER_STOP, WalkPlan
+from editing.walk_plan import WalkPlan
 
 
 @dataclass(frozen=True)
 class Course:
-    """A plan, and what does not change along its walks.
+    """A plan, and what does not change along its walks, all on the device of the heads."""
 
-    Attributes are in another order than in the heads of the model: the P that some sample protects,
-    then those that are only edited, B of both, then the others. So rows and readings of them are
-    slices.
-    """
-
-    heads: StackedHeads  # of all A attributes, in this order
+    outline: Outline
+    heads: StackedHeads  # of all A attributes, in the order of the outline
     followed: StackedHeads  # the first B
-    order: Tensor  # [A], int64, of all attributes
-    num_protected: int  # P
-    plan: WalkPlan  # in this order; top_k [N, P]
+    places: Tensor  # [A], int64, of the attributes of the model in that order
+    plan: WalkPlan  # in that order; top_k [N, P], editable 1 or 0
     samples: Tensor  # [N], 0..N - 1
-    editable: Tensor | None  # [N, 1, C], 1 or 0; None: all channels may move
-    stops: bool  # whether any sample has a stop rule
-    aims: bool  # whether any sample has a goal
+    still: Tensor  # [N], 0.0, the length of no step
+    whole: Tensor  # [N], 1.0, the share of a gradient that nothing was taken of
 
     def in_model_order(self, values: Tensor) -> Tensor:
         """Values [N, T, A, K] of attributes in the order of the model."""
-        return values[:, :, self.order.argsort()]
+        return values[:, :, self.places]
 
 
 @dataclass(frozen=True)
@@ -47,29 +42,22 @@ class Bearing:
     slope: Tensor  # [N], log-odds of the target per latent unit along the direction
 
 
-def course_of(heads: StackedHeads, plan: WalkPlan) -> Course:
-    """The course of a plan whose shapes fit the heads."""
-    protects = (plan.top_k > 0).any(dim=0)  # [A]
-    edits = torch.zeros_like(protects)
-    edits[plan.attribute] = True
-    order = (2 * protects.int() + edits.int()).argsort(descending=True, stable=True)
-    num_protected, num_followed = int(protects.sum()), int((protects | edits).sum())
+def course_of(heads: StackedHeads, plan: WalkPlan, outline: Outline | None = None) -> Course:
+    """The course of a plan whose shapes fit the heads, by its own outline or one that holds it."""
+    outline = outline or outline_of(plan)
+    device = heads.hidden_weight.device
+    order = torch.tensor(outline.order, device=device)
     ordered = heads.of(order)
-    narrow = replace(
-        plan,
-        attribute=order.argsort()[plan.attribute],
-        top_k=plan.top_k[:, order[:num_protected]],
-    )
+    narrow = narrowed(plan, outline).to(device)
     return Course(
+        outline,
         ordered,
-        ordered.first(num_followed),
-        order,
-        num_protected,
+        ordered.first(outline.num_followed),
+        places_of(order),
         narrow,
-        torch.arange(len(plan.attribute), device=plan.attribute.device),
-        _limits(plan, heads.hidden_weight.dtype),
-        stops=bool((plan.stop_probability < NEVER_STOP).any()),
-        aims=plan.goal is not None and bool(plan.goal.isfinite().any()),
+        torch.arange(len(plan.attribute), device=device),
+        torch.zeros_like(narrow.step_size),
+        torch.ones_like(narrow.step_size),
     )
 
 
@@ -80,16 +68,10 @@ def bearing(course: Course, reading: Reading) -> Bearing:
     chosen = own.logits.argmax(dim=2)  # what a protected attribute is now must not change
     targets = chosen.scatter(1, plan.attribute[:, None], plan.target[:, None])
     rows = log_odds_rows_of(course.followed, own, targets)  # [N, B, C]
-    if course.editable is not None:
-        rows = rows * course.editable
+    if plan.editable is not None:
+        rows = rows * plan.editable[:, None]
     row = rows[course.samples, plan.attribute]
-    protected = rows[:, : course.num_protected]
+    protected = rows[:, : course.outline.num_protected]
     found = mask_salient_channels(row, protected.abs(), plan.top_k)
     found = project_off(found, protected, plan.top_k > 0)
     return Bearing(found, (row * found.direction).sum(dim=1))
-
-
-def _limits(plan: WalkPlan, dtype: torch.dtype) -> Tensor | None:
-    if plan.editable is None or bool(plan.editable.all()):
-        return None
-    return plan.editable[:, None].to(dtype)

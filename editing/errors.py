@@ -2,6 +2,7 @@
 
 EditingError
 ├── ShapeError               a tensor does not have the axes that its name promises
+├── NoGraphsError            CUDA graphs were asked for where there is no CUDA device
 ├── NoEditableChannelsError  the masks leave no gradient to follow
 └── UnsupportedMethodError   a way to edit that this model's latent space does not allow
 """
@@ -13,6 +14,10 @@ class EditingError(ValueError):
 
 class ShapeError(EditingError):
     """A tensor whose shape contradicts its documented axes."""
+
+
+class NoGraphsError(EditingError):
+    """CUDA graphs on a device that has none."""
 
 
 class NoEditableChannelsError(EditingError):

@@ -11,7 +11,7 @@ from torch import Tensor
 from editing.masking import MaskedDirection
 from editing.scoring import StackedHeads, class_logits
 from editing.spaces import editable_channels, moved_latents, point_of
-from editing.trajectory import Trajectory, direction_at, walk
+from editing.trajectory import Trajectory, Walk, direction_at, walk
 from editing.walk_plan import WalkPlan
 
 
@@ -28,10 +28,13 @@ def walk_latents(
     latents: Tensor,  # [N, L, C]
     plan: WalkPlan,
     ranges: Tensor,  # [N, 2], int64, layers that each edit moves
+    walk: Walk = walk,
 ) -> LatentWalk:
     """Paths of all samples; layers outside the ranges stay as they are."""
+    plan = _within(heads, latents, plan, ranges)
+    ranges = ranges.to(latents.device, non_blocking=True)
     start = point_of(latents, ranges, heads.num_channels)
-    found = walk(heads, start, _within(heads, latents, plan, ranges))
+    found = walk(heads, start, plan)
     return LatentWalk(moved_latents(latents, found.points, ranges), found)
 
 
@@ -39,8 +42,9 @@ def latent_direction(
     heads: StackedHeads, latents: Tensor, plan: WalkPlan, ranges: Tensor
 ) -> MaskedDirection:
     """The unit direction of the first step: of C channels, or of L * C where heads read them."""
-    start = point_of(latents, ranges, heads.num_channels)
-    return direction_at(heads, start, _within(heads, latents, plan, ranges))
+    plan = _within(heads, latents, plan, ranges)
+    start = point_of(latents, ranges.to(latents.device), heads.num_channels)
+    return direction_at(heads, start, plan)
 
 
 def latent_logits(heads: StackedHeads, latents: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from editing.asking import knows_all, may_ask
 from editing.shapes import expect_shape
 
 
@@ -51,13 +52,58 @@ def free_channels(saliency: Tensor, top_k: Tensor) -> Tensor | None:
 
     saliency: [N, A, C]; top_k: [N, A]. Ties at the threshold are protected.
     """
-    counts = top_k.clamp(0, saliency.shape[2]).T.tolist()
     excess: Tensor | None = None  # [N, C], of the saliency over the threshold that it exceeds most
+    if may_ask(saliency):
+        excess = _known_excess(saliency, top_k.clamp(0, saliency.shape[2]).T.tolist())
+    elif saliency.shape[1]:
+        excess = (saliency - _unasked_thresholds(saliency, top_k)[:, :, None]).amax(dim=1)
+    return None if excess is None else excess.sign().neg().relu()
+
+
+def _known_excess(saliency: Tensor, counts: Sequence[Sequence[int]]) -> Tensor | None:
+    """Of the attributes that anybody protects, counts [A, N]; None where there is none."""
+    excess: Tensor | None = None
     for of_attribute, wanted in zip(saliency.unbind(dim=1), counts, strict=True):
         if any(wanted):
             over = of_attribute - thresholds(of_attribute, wanted)[:, None]
             excess = over if excess is None else torch.maximum(excess, over)
-    return None if excess is None else excess.sign().neg().relu()
+    return excess
+
+
+def _unasked_thresholds(saliency: Tensor, top_k: Tensor) -> Tensor:  # [N, A]
+    if saliency.is_cpu and torch.compiler.is_compiling():
+        return partitioned_thresholds(saliency, top_k)
+    return _sorted_thresholds(saliency, top_k)
+
+
+@torch.library.custom_op("gradctrl::partitioned_thresholds", mutates_args=())
+def partitioned_thresholds(saliency: Tensor, top_k: Tensor) -> Tensor:  # [N, A]
+    """As `thresholds`, of [N, A, C] and [N, A]: how a compiled function of the CPU calls back.
+
+    It runs outside of what is compiled, so that counts can be read: sorting would take longer than
+    all the rest of a step.
+    """
+    counts = top_k.clamp(0, saliency.shape[2]).T.tolist()
+    nobody = saliency.new_full(top_k.shape[:1], torch.inf)
+    found = [
+        thresholds(of_attribute, wanted) if any(wanted) else nobody
+        for of_attribute, wanted in zip(saliency.unbind(dim=1), counts, strict=True)
+    ]
+    return torch.stack(found, dim=1)
+
+
+@partitioned_thresholds.register_fake
+def _(saliency: Tensor, top_k: Tensor) -> Tensor:
+    return saliency.new_empty(top_k.shape)
+
+
+def _sorted_thresholds(saliency: Tensor, top_k: Tensor) -> Tensor:  # [N, A] of [N, A, C], [N, A]
+    """As `thresholds`, for counts that nobody reads: whole rows are sorted."""
+    channels = saliency.shape[2]
+    counts = top_k.clamp(0, channels)
+    places = (channels - counts).clamp_max(channels - 1)
+    found = saliency.sort(dim=2).values.gather(2, places[:, :, None])[:, :, 0]
+    return torch.where(counts > 0, found, found.new_full((), torch.inf))
 
 
 def thresholds(saliency: Tensor, counts: Sequence[int]) -> Tensor:
@@ -92,9 +138,10 @@ def normalise(vectors: Tensor) -> tuple[Tensor, Tensor]:
     """
     largest = vectors.abs().amax(dim=-1, keepdim=True)
     finite = largest < torch.inf  # not true of NaN
-    if not bool(finite.all()):
-        vectors = torch.where(finite, vectors, 0.0)
-    scale = torch.where(finite & (largest > 0), largest, 1.0)
+    if not knows_all(finite):
+        zero = vectors.new_zeros(())
+        vectors, largest = torch.where(finite, vectors, zero), torch.where(finite, largest, zero)
+    scale = largest + (largest == 0)
     scaled = vectors / scale
     length = torch.linalg.vector_norm(scaled, dim=-1, keepdim=True)  # 1 or more, or 0
     return scaled / length.clamp_min(1.0), (length * scale).squeeze(-1)

@@ -10,6 +10,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from editing.asking import may_ask
 from editing.masking import MaskedDirection, normalise
 from editing.shapes import expect_shape
 
@@ -35,9 +36,26 @@ def project_off(
     ridge = _RIDGE * torch.eye(rows.shape[1], device=rows.device, dtype=rows.dtype)
     gram = torch.baddbmm(ridge, units, units.transpose(1, 2))  # [N, A, A]
     along = torch.bmm(units, found.direction[:, :, None])  # [N, A, 1]
-    weights = torch.linalg.solve(gram, along)
+    weights = _solve(gram, along)
     spanned = torch.bmm(weights.transpose(1, 2), units)[:, 0]
     left = found.direction - spanned  # of a unit vector: no need to scale it first
     length = torch.linalg.vector_norm(left, dim=1)
     direction = left / length.clamp_min(torch.finfo(length.dtype).tiny)[:, None]
     return replace(found, direction=direction, kept_norm=found.kept_norm * length.clamp_max(1.0))
+
+
+def _solve(gram: Tensor, along: Tensor) -> Tensor:  # [N, A, 1] of [N, A, A], [N, A, 1]
+    """The weights w with gram w = along, of a gram that is symmetric and positive definite.
+
+    LAPACK's on the CPU. On CUDA linalg.solve reads its error flags back, and cuSOLVER cannot be
+    captured (pytorch/pytorch#96632), so elimination; by the ridge it needs no pivots.
+    """
+    if may_ask(gram):
+        return torch.linalg.solve(gram, along)
+    size = gram.shape[1]
+    unit = torch.eye(size, device=gram.device, dtype=gram.dtype)
+    system = torch.cat([gram, along], dim=2)  # [N, A, A + 1]
+    for a in range(size):
+        row = system[:, a : a + 1] / system[:, a : a + 1, a : a + 1]
+        system = system - (system[:, :, a : a + 1] - unit[:, a : a + 1]) * row
+    return system[:, :, size:]

@@ -1,7 +1,9 @@
 """What a batch of walks wants. Knows nothing about how it is done."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, fields
 
+import torch
 from torch import Tensor
 
 NEVER_STOP = 2.0  # a stop probability that no class can reach
@@ -9,7 +11,7 @@ NEVER_STOP = 2.0  # a stop probability that no class can reach
 
 @dataclass(frozen=True)
 class WalkPlan:
-    """What each sample of a batch wants."""
+    """What each sample of a batch wants. On the CPU, a walk on a device need not ask for it."""
 
     attribute: Tensor  # [N], int64
     target: Tensor  # [N], int64, class of that attribute
@@ -21,3 +23,28 @@ class WalkPlan:
     )
     goal: Tensor | None = None  # [N], log-odds that the last step aims at; None or inf: full steps
     editable: Tensor | None = None  # [N, C], bool, channels that may move; None: all
+
+    def tensors(self) -> list[Tensor]:
+        """All that it has, in the order of its fields."""
+        values = (getattr(self, field.name) for field in fields(self))
+        return [value for value in values if value is not None]
+
+    def to(self, device: torch.device) -> "WalkPlan":
+        """The same plan on another device; the host does not wait for it."""
+        return self._with(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def of(self, samples: Tensor) -> "WalkPlan":
+        """What some samples want, int64 [M], in that order, in memory of its own."""
+        return self._with(lambda tensor: tensor[samples.to(tensor.device)])
+
+    def _with(self, change: Callable[[Tensor], Tensor]) -> "WalkPlan":
+        return WalkPlan(
+            change(self.attribute),
+            change(self.target),
+            change(self.steps),
+            change(self.step_size),
+            change(self.top_k),
+            change(self.stop_probability),
+            None if self.goal is None else change(self.goal),
+            None if self.editable is None else change(self.editable),
+        )

@@ -31,7 +31,14 @@ from model_store.errors import (
 )
 from model_store.files import sha256_of
 from model_store.freed_memory import keep_freed_memory
-from model_store.generators import Generator, Mapper, NoiseMode, to_pixels, z_from_seed
+from model_store.generators import (
+    Generator,
+    Mapper,
+    NoiseMode,
+    to_bytes,
+    to_pixels,
+    z_from_seed,
+)
 from model_store.inversion import (
     MODES,
     InversionMode,
@@ -248,6 +255,7 @@ __all__ = [
     "style_vectors",
     "styled",
     "synthesise_edited",
+    "to_bytes",
     "to_pixels",
     "tune_generator",
     "walk_by_method",

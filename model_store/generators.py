@@ -59,7 +59,12 @@ def z_from_seed(seed: int, z_dim: int) -> np.ndarray:
     return np.random.RandomState(seed).randn(z_dim).astype(np.float32)
 
 
-def to_pixels(images: Tensor) -> np.ndarray:
-    """uint8 [N, H, W, 3] of images [N, 3, H, W] in -1..1; values outside are clamped."""
+def to_bytes(images: Tensor) -> Tensor:
+    """uint8 [N, H, W, 3] of images [N, 3, H, W] in -1..1, where they are; others are clamped."""
     scaled = images.float().clamp(-1, 1).add(1).mul(127.5).round()
-    return scaled.to(torch.uint8).permute(0, 2, 3, 1).contiguous().cpu().numpy()
+    return scaled.to(torch.uint8).permute(0, 2, 3, 1).contiguous()
+
+
+def to_pixels(images: Tensor) -> np.ndarray:
+    """The same on the host."""
+    return to_bytes(images).cpu().numpy()

@@ -10,12 +10,15 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
+from editing import NoGraphsError
 from model_store import ModelStoreError, OnnxError, StoredModel, models_to_serve, open_onnx
 from service.api_keys import KeyFileError, read_keys
 from service.backends import onnx_provider
 from service.exposure import ExposedError, expect_guarded
+from service.processes import choose_device
 from service.settings import ENV_PREFIX, Settings, describe_settings
 from service.signing import SigningError, signing_of
+from service.walkers import Walker
 
 ROOT = Path(__file__).resolve().parent.parent
 TARGET = "service.app:EditService"
@@ -50,6 +53,7 @@ def serve(
     _check_ports(config, host, port)
     _check_sessions(config, served)
     _check_signing(config)
+    _check_graphs(config)
     # The exact versions, so that a model stored while the service runs does not split it.
     os.environ.setdefault(f"{ENV_PREFIX}RELOAD_MODELS", names)
     os.environ[f"{ENV_PREFIX}MODELS"] = ",".join(model.tag for model in served)
@@ -120,6 +124,14 @@ def _check_signing(config: Settings) -> None:
         signing_of(config)
     except SigningError as error:
         raise SystemExit(f"error: {error}") from error
+
+
+def _check_graphs(config: Settings) -> None:
+    """Exit where walks could not be captured as asked: the classifier would start in vain."""
+    try:
+        Walker.of(config, choose_device(config), num_samples=1).walk()
+    except NoGraphsError as error:
+        raise SystemExit(f"error: {ENV_PREFIX}CUDA_GRAPHS: {error}") from error
 
 
 def main() -> None:

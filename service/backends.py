@@ -21,6 +21,7 @@ from model_store import (
 from service.processes import batch_size_of, choose_device
 from service.rendering import LoadedGenerator
 from service.settings import DTYPES, Settings
+from service.transfers import CudaTransfers, DirectTransfers, Transfers
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,12 @@ class Backend:
     def provider_name(self) -> str:
         """Of the metrics."""
         return "torch" if self.provider is None else PROVIDERS[self.provider]
+
+    def transfers(self) -> Transfers:
+        """How latents and pixels go; ONNX Runtime takes and gives arrays of the host."""
+        if self.device.type == "cuda" and self.provider is None:
+            return CudaTransfers(self.device)
+        return DirectTransfers()
 
     def load(self, model: StoredModel) -> LoadedGenerator:
         """The generator of a model, ready to work; OnnxError where ONNX Runtime cannot."""

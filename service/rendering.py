@@ -14,11 +14,12 @@ from model_store import (
     paste_back,
     start_latents,
     synthesise_edited,
-    to_pixels,
+    to_bytes,
 )
 from service.images import MEDIA_TYPES, Encoding, encode, encode_animation
 from service.provenance import Provenance
 from service.signing import Sign
+from service.transfers import Arrival, Transfers
 
 
 @dataclass(frozen=True)
@@ -52,8 +53,9 @@ def synthesise(
     loaded: LoadedGenerator,
     pieces: Sequence[Points],  # all with offsets, or none
     batch_size: int,
+    transfers: Transfers,
 ) -> list[np.ndarray]:
-    """Pixels uint8 [F, H, W, 3] for each piece.
+    """Pixels uint8 [F, H, W, 3] for each piece; all batches are queued before the first is awaited.
 
     Every synthesis gets exactly `batch_size` frames, filled up with copies: another size may
     change the last bit of a pixel, so that equal requests would differ with the load.
@@ -64,13 +66,17 @@ def synthesise(
     styles: Sequence[torch.Tensor | None] = [None] * len(latents)
     if offsets:
         styles = _filled(offsets, batch_size)
+
+    def queue(chunk: torch.Tensor, moved: torch.Tensor | None) -> Arrival:
+        there = transfers.send(chunk, loaded.device)
+        if moved is not None:
+            moved = transfers.send(moved, loaded.device)
+        return transfers.fetch(to_bytes(synthesise_edited(loaded.generator, there, moved)))
+
     with torch.inference_mode():
-        chunks = [
-            to_pixels(synthesise_edited(loaded.generator, chunk.to(loaded.device), moved))
-            for chunk, moved in zip(latents, styles, strict=True)
-        ]
+        leaving = [queue(chunk, moved) for chunk, moved in zip(latents, styles, strict=True)]
     bounds = np.cumsum([len(piece) for piece in pieces])[:-1]
-    return np.split(np.concatenate(chunks)[:frames], bounds)
+    return np.split(np.concatenate([arrive() for arrive in leaving])[:frames], bounds)
 
 
 def _filled(parts: Sequence[np.ndarray], batch_size: int) -> list[torch.Tensor]:

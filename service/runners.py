@@ -43,6 +43,7 @@ from service.settings import Settings, settings
 from service.signing import signing_of
 from service.specs import WalkSpec
 from service.tracing import tracing_of
+from service.walkers import Walker
 from service.walking import LoadedHeads, find_direction, score_all, walk_all
 
 end_timers_with_requests()  # here, because every worker imports this before BentoML builds it
@@ -107,6 +108,7 @@ class ClassifierRunner:
         if self._device.type == "cpu":
             torch.set_num_threads(1)  # walks are small; the cores belong to the synthesis
             self._batch_size = 1  # a filled batch costs a lone edit more than it saves the others
+        self._walker = Walker.of(config, self._device, self._batch_size)
         self._calls = Calls(self.name)
         self._holds = Holds(lambda: self._calls.is_idle, config.drain_s)
         self._loaded: dict[str, LoadedHeads] = {}
@@ -195,9 +197,11 @@ class ClassifierRunner:
         if model.card.attributes:
             classes = tuple(len(attribute.classes) for attribute in model.card.attributes)
             repertoire = load_repertoire(model, self._device)
-            self._loaded[model.tag] = LoadedHeads(
-                repertoire.heads, model.mapper(), classes, repertoire
+            loaded = LoadedHeads(
+                repertoire.heads, model.mapper(), classes, repertoire, self._walker.walk()
             )
+            self._walker.warm_up(loaded, model)
+            self._loaded[model.tag] = loaded
 
 
 @bentoml.service(
@@ -219,6 +223,7 @@ class GeneratorRunner:
             keep_freed_memory()
         self._backend = Backend.of(config)
         self._batch_size = self._backend.batch_size
+        self._transfers = self._backend.transfers()
         self._calls = Calls(self.name)
         self._holds = Holds(lambda: self._calls.is_idle, config.drain_s)
         self._encoders = ThreadPoolExecutor(max_workers=_ENCODERS)
@@ -360,7 +365,7 @@ class GeneratorRunner:
         name = loaded.generator.card.name
         metrics.RENDER_BATCH_SIZE.labels(name).observe(frames)
         metrics.FRAMES.labels(name).inc(frames)
-        return synthesise(loaded, pieces, batch_size)
+        return synthesise(loaded, pieces, batch_size, self._transfers)
 
     def _get(self, tag: str) -> LoadedGenerator:
         """A loaded model; the API may have started on a newer version than this process."""

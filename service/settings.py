@@ -34,13 +34,20 @@ class Settings(BaseSettings):
     )
     backend: Literal["torch", "torch-compile", "onnx"] = Field(
         default="torch",
-        description="what computes images; torch-compile takes a while to start, onnx needs "
-        "gradctrl export-onnx",
+        description="what computes images; torch-compile, which computes walks too, takes a while "
+        "to start, onnx needs gradctrl export-onnx",
     )
     onnx_provider: Literal["auto", "cpu", "cuda", "tensorrt"] = Field(
         default="auto",
         description="where ONNX Runtime computes; auto: cuda on a CUDA device, else cpu; one that "
         "does not start is an error, there is no fallback",
+    )
+    cuda_graphs: int = Field(
+        default=0,
+        ge=0,
+        le=1024,
+        description="CUDA graphs of walks that are kept for each model, which hold memory of the "
+        "device; 0: none are made; needs a CUDA device, never run on one",
     )
     max_batch_size: int | None = Field(
         default=None,

@@ -8,7 +8,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from editing import StackedHeads, Trajectory, latent_direction, latent_logits, walk_latents
+from editing import (
+    StackedHeads,
+    Trajectory,
+    Walk,
+    latent_direction,
+    latent_logits,
+    walk,
+    walk_latents,
+)
 from model_store import (
     DEFAULT_METHOD,
     Mapper,
@@ -21,6 +29,8 @@ from model_store import (
 from service.errors import Refusal
 from service.specs import WalkSpec
 
+_HOST = torch.device("cpu")  # where plans are read and paths are kept
+
 
 @dataclass(frozen=True)
 class LoadedHeads:
@@ -30,11 +40,12 @@ class LoadedHeads:
     mapper: Mapper  # seeds become latents here
     num_classes: tuple[int, ...]  # per attribute, in the order of the card
     repertoire: Repertoire  # what the other methods need
+    walk: Walk = walk
 
 
 @dataclass
 class _Progress:
-    """The path of one request so far."""
+    """The path of one request so far, on the host: what it took a walk is read once."""
 
     latents: list[Tensor]  # each [T, L, C]; first the start alone
     probabilities: list[Tensor] = field(default_factory=list)  # each [T, A, K]; NaN: unreadable
@@ -81,8 +92,8 @@ def score_all(loaded: LoadedHeads, latents: np.ndarray) -> np.ndarray:
 
 def find_direction(loaded: LoadedHeads, spec: WalkSpec) -> dict[str, Any]:
     """The first direction of a spec's only edit, as many channels as heads read, or a refusal."""
-    latent = _start(loaded, spec)
-    plan, ranges = walk_plan(spec.edits, latent.device)
+    plan, ranges = walk_plan(spec.edits, _HOST)
+    latent = _to_heads(loaded, _start(loaded, spec))
     found = latent_direction(loaded.heads, latent, plan, ranges)
     if not bool(found.kept_norm[0] > 0):
         return _nothing_left(0, 0, spec.edits[0]).as_payload()
@@ -93,8 +104,9 @@ def find_direction(loaded: LoadedHeads, spec: WalkSpec) -> dict[str, Any]:
     }
 
 
-def _start(loaded: LoadedHeads, spec: WalkSpec) -> Tensor:  # [1, L, C]
-    return _to_heads(loaded, start_latents(loaded.mapper, spec.start))
+def _start(loaded: LoadedHeads, spec: WalkSpec) -> Tensor:  # [1, L, C], on the host
+    dtype = loaded.heads.hidden_weight.dtype
+    return start_latents(loaded.mapper, spec.start).to(_HOST, dtype)
 
 
 def _to_heads(loaded: LoadedHeads, latents: Tensor) -> Tensor:
@@ -105,23 +117,26 @@ def _to_heads(loaded: LoadedHeads, latents: Tensor) -> Tensor:
 def _take_turn(
     loaded: LoadedHeads, paths: Sequence[_Progress], edits: Sequence[PlannedEdit], turn: int
 ) -> None:
-    latents = torch.stack([path.last for path in paths])
-    plan, ranges = walk_plan(edits, latents.device)
-    walked = walk_latents(loaded.heads, latents, plan, ranges)
+    latents = _to_heads(loaded, torch.stack([path.last for path in paths]))
+    plan, ranges = walk_plan(edits, _HOST)
+    walked = walk_latents(loaded.heads, latents, plan, ranges, loaded.walk)
+    moved, found = walked.latents.to(_HOST), walked.trajectory.to(_HOST)
     for n, (path, edit) in enumerate(zip(paths, edits, strict=True)):
-        _extend(path, walked.trajectory, n, walked.latents[n], edit, turn)
+        _extend(path, found, n, moved[n], edit, turn)
 
 
 def _take_other_turn(loaded: LoadedHeads, path: _Progress, edit: PlannedEdit, turn: int) -> None:
-    walked = walk_by_method(loaded.repertoire, path.last, edit)
-    _extend(path, walked.trajectory, 0, walked.latents, edit, turn)
-    taken = int(walked.trajectory.steps_taken[0])
+    walked = walk_by_method(loaded.repertoire, _to_heads(loaded, path.last), edit)
+    found = walked.trajectory.to(_HOST)
+    _extend(path, found, 0, walked.latents.to(_HOST), edit, turn)
+    taken = int(found.steps_taken[0])
     if walked.styles is None or path.refusal:
         return
     path.edits[-1]["reached"] = None
     if taken:
-        before = path.styles[-1][-1] if path.styles else torch.zeros_like(walked.styles[0])
-        path.styles.append(before + walked.styles[1 : taken + 1])
+        styles = walked.styles.to(_HOST)
+        before = path.styles[-1][-1] if path.styles else torch.zeros_like(styles[0])
+        path.styles.append(before + styles[1 : taken + 1])
         path.probabilities[-1] = torch.full_like(path.probabilities[-1], torch.nan)
 
 

@@ -3,13 +3,18 @@
 import hashlib
 import ssl
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import fields
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
-from editing import Head
+from editing import Head, Recording, Trajectory
 from model_store import (
     AttributeCard,
     Dcgan,
@@ -220,3 +225,69 @@ class ScriptedServer:
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
+
+
+class OperationLog(TorchDispatchMode):
+    """Names of torch's operations inside the block, and the devices of all that they touch."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.names: list[str] = []
+        self.devices: set[str] = set()
+
+    def __torch_dispatch__(
+        self,
+        func: Any,
+        types: Sequence[type],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        """Run an operation and remember it."""
+        found = func(*args, **(kwargs or {}))
+        self.names.append(func.name().removeprefix("aten::"))
+        tensors = (one for one in tree_leaves((args, kwargs, found)) if isinstance(one, Tensor))
+        self.devices |= {one.device.type for one in tensors}
+        return found
+
+
+class TapeRecorder:
+    """A recorder without a graph: a replay runs again and leaves its numbers where a graph does."""
+
+    def __init__(self) -> None:
+        self.recorded = 0
+        self.replayed = 0
+
+    def record(self, run: Callable[[], Trajectory]) -> Recording:
+        """Run once, as a capture does."""
+        self.recorded += 1
+        result = run()
+
+        def replay() -> None:
+            self.replayed += 1
+            fresh = run()
+            for field in fields(Trajectory):
+                getattr(result, field.name).copy_(getattr(fresh, field.name))
+
+        return Recording(result, replay)
+
+
+class LateTransfers:
+    """Transfers whose copies happen when they are awaited, and a log of what was asked for."""
+
+    def __init__(self) -> None:
+        self.log: list[str] = []
+
+    def send(self, rows: Tensor, device: torch.device) -> Tensor:
+        """A copy on the device."""
+        self.log.append("send")
+        return rows.to(device, copy=True)
+
+    def fetch(self, pixels: Tensor) -> Callable[[], np.ndarray]:
+        """A copy that is made when it is awaited."""
+        self.log.append("fetch")
+
+        def arrive() -> np.ndarray:
+            self.log.append("arrive")
+            return pixels.numpy().copy()
+
+        return arrive

@@ -1,5 +1,7 @@
 """service/rendering.py: dtypes of the synthesis, chunks, the card's truncation cutoff."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 import torch
@@ -13,13 +15,18 @@ from model_store import (
     z_of_seeds,
 )
 from service.rendering import LoadedGenerator, Points, latents_of, synthesise
-from tests.doubles import CUTOFF
+from service.transfers import DirectTransfers
+from tests.doubles import CUTOFF, LateTransfers
 
 CPU = torch.device("cpu")
 
 
 def loaded(model: StoredModel, dtype: torch.dtype = torch.float32) -> LoadedGenerator:
     return LoadedGenerator(model.generator().to(CPU, dtype), CPU)
+
+
+def draw(generator: LoadedGenerator, pieces: Sequence[Points], batch_size: int) -> list[np.ndarray]:
+    return synthesise(generator, pieces, batch_size, DirectTransfers())
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
@@ -32,7 +39,7 @@ def test_a_half_precision_synthesis_draws_the_same_images(
     assert latents.dtype == np.float32
     np.testing.assert_array_equal(latents, latents_of(full, starts))
     points = [Points(latents)]
-    (sharp,), (coarse,) = synthesise(full, points, 4), synthesise(half, points, 4)
+    (sharp,), (coarse,) = draw(full, points, 4), draw(half, points, 4)
     difference = np.abs(sharp.astype(int) - coarse.astype(int))
     assert difference.max() > 0
     assert difference.mean() < 2  # of 255
@@ -42,13 +49,21 @@ def test_a_half_precision_synthesis_draws_the_same_images(
 def test_an_image_does_not_depend_on_its_batch(tiny_style: StoredModel, batch_size: int) -> None:
     generator = loaded(tiny_style)
     latents = latents_of(generator, Starts(z=z_of_seeds(tiny_style.card, range(9))))
-    (together,) = synthesise(generator, [Points(latents)], batch_size)
+    (together,) = draw(generator, [Points(latents)], batch_size)
     pieces = [Points(latents[6:]), Points(latents[:1]), Points(latents[1:6])]
-    apart = synthesise(generator, pieces, batch_size)
+    apart = draw(generator, pieces, batch_size)
     assert [len(part) for part in apart] == [3, 1, 5]
     np.testing.assert_array_equal(together, np.concatenate([apart[1], apart[2], apart[0]]))
     plain = to_pixels(generator.generator.synthesis(torch.from_numpy(latents)))
     assert np.abs(together.astype(int) - plain.astype(int)).max() <= 1
+
+
+def test_all_batches_are_queued_before_pixels_are_awaited(tiny_style: StoredModel) -> None:
+    generator, late = loaded(tiny_style), LateTransfers()
+    latents = latents_of(generator, Starts(z=z_of_seeds(tiny_style.card, range(5))))
+    (found,) = synthesise(generator, [Points(latents)], 2, late)
+    np.testing.assert_array_equal(found, draw(generator, [Points(latents)], 2)[0])
+    assert late.log == [*["send", "fetch"] * 3, *["arrive"] * 3]
 
 
 def test_seeds_are_mapped_with_the_cutoff_of_the_card(tiny_cond: StoredModel) -> None:
@@ -69,10 +84,10 @@ def test_offsets_of_styles_move_the_images(tiny_lines: StoredModel, dtype: torch
     found = next(one for one in stored_directions(tiny_lines) if one.key == "stylespace.age")
     offsets = 6 * found.vectors[[0, 1, 0, 1, 1]].numpy()
     points = Points(latents, offsets)
-    (together,) = synthesise(generator, [points], 4)
+    (together,) = draw(generator, [points], 4)
     pieces = [piece for half in points.split(3) for piece in half.split(2)]
     assert [len(piece) for piece in pieces] == [2, 1, 2]
-    np.testing.assert_array_equal(np.concatenate(synthesise(generator, pieces, 4)), together)
-    (plain,) = synthesise(generator, [Points(latents)], 4)
+    np.testing.assert_array_equal(np.concatenate(draw(generator, pieces, 4)), together)
+    (plain,) = draw(generator, [Points(latents)], 4)
     moved = (together != plain).any(axis=(1, 2, 3))
     assert moved.tolist() == [False, True, False, True, True]
