@@ -52,12 +52,17 @@ class Backend:
         """Of the metrics."""
         return "torch" if self.provider is None else PROVIDERS[self.provider]
 
+    @property
+    def images_device(self) -> torch.device:
+        """Where latents go and images come out, to be made uint8 there."""
+        return torch.device("cpu") if self.provider == "cpu" else self.device
+
     def load(self, model: StoredModel) -> LoadedGenerator:
         """The generator of a model, ready to work; OnnxError where ONNX Runtime cannot."""
         if self.provider is not None:
             gpu = self.device.index or 0
             sessions = open_onnx(model, self.provider, self.threads, gpu)
-            return LoadedGenerator(sessions, torch.device("cpu"))  # where arrays come from and go
+            return LoadedGenerator(sessions, self.images_device)
         generator = model.generator().to(self.device, self.dtype)
         if self.name == "torch-compile":
             compiled = _Compiled(generator, self.batch_size)

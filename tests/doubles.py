@@ -5,7 +5,9 @@ import ssl
 import threading
 from collections.abc import Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -220,3 +222,46 @@ class ScriptedServer:
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
+
+
+Bound = tuple[str, int, tuple[int, ...], int]  # device, its index, shape, address
+
+
+class RecordingSession:
+    """An ONNX session that notes what memory it is bound to, and computes nothing."""
+
+    def __init__(self) -> None:
+        self.inputs: dict[str, Bound] = {}
+        self.outputs: dict[str, Bound] = {}
+        self.runs = 0
+
+    def get_inputs(self) -> list[SimpleNamespace]:
+        """Of a synthesis."""
+        return [SimpleNamespace(name="latents")]
+
+    def get_outputs(self) -> list[SimpleNamespace]:
+        """Of a synthesis."""
+        return [SimpleNamespace(name="images")]
+
+    def io_binding(self) -> "RecordingSession":
+        """Itself: one binding is enough."""
+        return self
+
+    def bind_input(
+        self, name: str, device: str, index: int, dtype: type, shape: tuple[int, ...], pointer: int
+    ) -> None:
+        """Note where an input is."""
+        assert dtype is np.float32
+        self.inputs[name] = (device, index, shape, pointer)
+
+    def bind_output(
+        self, name: str, device: str, index: int, dtype: type, shape: tuple[int, ...], pointer: int
+    ) -> None:
+        """Note where an output goes."""
+        assert dtype is np.float32
+        self.outputs[name] = (device, index, shape, pointer)
+
+    def run_with_iobinding(self, binding: "RecordingSession") -> None:
+        """Count."""
+        assert binding is self
+        self.runs += 1
