@@ -39,7 +39,7 @@ def memory_mb(url: str) -> float:
     tree = [
         process
         for process in psutil.process_iter(["cmdline"])
-        if port in (process.info["cmdline"] or []) and "serve" in process.info["cmdline"]
+        if {"service", port} <= set(process.info["cmdline"] or ())
     ]
     every = [one for process in tree for one in (process, *process.children(recursive=True))]
     return sum(float(one.memory_full_info().uss) for one in every) / 1e6

@@ -1,13 +1,20 @@
-"""`python -m service`: checks what would fail later, then becomes the BentoML server."""
+"""`python -m service`: checks what would fail later, then is the BentoML server itself.
+
+In the same process, because another one would import torch once more before anything starts.
+"""
+
+import gc
+
+gc.disable()  # as in service/app.py
 
 import os
 import socket
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from bentoml_cli.cli import cli as bentoml_command
 from pydantic import ValidationError
 
 from model_store import ModelStoreError, OnnxError, StoredModel, models_to_serve, open_onnx
@@ -17,6 +24,8 @@ from service.exposure import ExposedError, expect_guarded
 from service.settings import ENV_PREFIX, Settings, describe_settings
 from service.signing import SigningError, signing_of
 
+gc.freeze()
+gc.enable()
 ROOT = Path(__file__).resolve().parent.parent
 TARGET = "service.app:EditService"
 
@@ -54,8 +63,8 @@ def serve(
     os.environ.setdefault(f"{ENV_PREFIX}RELOAD_MODELS", names)
     os.environ[f"{ENV_PREFIX}MODELS"] = ",".join(model.tag for model in served)
     os.environ["BENTOML_DO_NOT_TRACK"] = "True"
-    command = [sys.executable, "-m", "bentoml", "serve", TARGET, "--working-dir", str(ROOT)]
-    os.execv(sys.executable, [*command, "--host", host, "--port", str(port)])
+    where = ["--working-dir", str(ROOT), "--host", host, "--port", str(port)]
+    bentoml_command.main(["serve", TARGET, *where], prog_name="bentoml")
 
 
 def _set(name: str, value: str) -> None:
