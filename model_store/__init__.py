@@ -8,6 +8,7 @@ from model_store.cards import (
     InversionCard,
     MethodName,
     ModelCard,
+    OnnxCard,
     Provenance,
     Space,
 )
@@ -175,6 +176,7 @@ __all__ = [
     "NoiseMode",
     "Offer",
     "Offers",
+    "OnnxCard",
     "OnnxError",
     "OnnxGenerator",
     "PhotoError",

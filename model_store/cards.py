@@ -92,6 +92,18 @@ class InversionCard(CardModel):
     )
 
 
+class OnnxCard(CardModel):
+    """How an ONNX file of a model was made."""
+
+    opset: int = Field(ge=1, description="version of the operators that it is written in")
+    compared_with: str = Field(
+        description="provider of ONNX Runtime on which it computed what torch does"
+    )
+    tolerance: float = Field(
+        gt=0, description="largest difference from torch that was allowed, of w or pixels in -1..1"
+    )
+
+
 class ModelCard(CardModel):
     """Facts of one stored model; `files` maps every stored file to its sha256."""
 
@@ -119,6 +131,7 @@ class ModelCard(CardModel):
     inversion: InversionCard | None = Field(
         default=None, description="of real images; null: never measured, optimising works anyway"
     )
+    onnx: dict[str, OnnxCard] = Field(default={}, description="of its ONNX files, by name")
     provenance: Provenance
     files: dict[str, Sha256] = {}
 
