@@ -131,7 +131,11 @@ class ModelCard(CardModel):
     inversion: InversionCard | None = Field(
         default=None, description="of real images; null: never measured, optimising works anyway"
     )
-    onnx: dict[str, OnnxCard] = Field(default={}, description="of its ONNX files, by name")
+    onnx: dict[str, OnnxCard] = Field(
+        default={},
+        exclude_if=lambda cards: not cards,  # else every model without would get a new version
+        description="of its ONNX files, by name",
+    )
     provenance: Provenance
     files: dict[str, Sha256] = {}
 

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from model_store import AttributeCard, EditDefaults, Exclusion
+from model_store import AttributeCard, EditDefaults, Exclusion, OnnxCard
 from tests.doubles import ATTRIBUTES, make_card
 
 
@@ -46,3 +46,11 @@ def test_latent_shapes() -> None:
 def test_contradictions_are_refused(change: dict[str, object], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         type(make_card()).model_validate({**make_card().model_dump(), **change})
+
+
+def test_a_model_without_onnx_files_keeps_its_version() -> None:
+    card = make_card()
+    assert "onnx" not in card.model_dump_json()
+    made = OnnxCard(opset=20, compared_with="CPUExecutionProvider", tolerance=1e-3)
+    with_one = card.model_copy(update={"onnx": {"synthesis.onnx": made}})
+    assert type(card).model_validate_json(with_one.model_dump_json()) == with_one
