@@ -43,7 +43,7 @@ def memory_mb(url: str) -> float:
     tree = [
         process
         for process in psutil.process_iter(["cmdline"])
-        if {"service", port} <= set(process.info["cmdline"] or ())
+        if port in (words := process.info["cmdline"] or []) and {"service", "serve"} & set(words)
     ]
     every = [one for process in tree for one in (process, *process.children(recursive=True))]
     return sum(float(one.memory_full_info().uss) for one in every) / 1e6

@@ -9,6 +9,7 @@ gc.disable()  # as in service/app.py
 
 import os
 import socket
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -17,7 +18,14 @@ import typer
 from bentoml_cli.cli import cli as bentoml_command
 from pydantic import ValidationError
 
-from model_store import ModelStoreError, OnnxError, StoredModel, models_to_serve, open_onnx
+from model_store import (
+    ModelStoreError,
+    OnnxError,
+    Provider,
+    StoredModel,
+    models_to_serve,
+    open_onnx,
+)
 from service.api_keys import KeyFileError, read_keys
 from service.backends import onnx_provider
 from service.exposure import ExposedError, expect_guarded
@@ -63,7 +71,14 @@ def serve(
     os.environ.setdefault(f"{ENV_PREFIX}RELOAD_MODELS", names)
     os.environ[f"{ENV_PREFIX}MODELS"] = ",".join(model.tag for model in served)
     os.environ["BENTOML_DO_NOT_TRACK"] = "True"
+    become_server(host, port, onnx_provider(config))
+
+
+def become_server(host: str, port: int, checked: Provider | None) -> None:
+    """Be BentoML's server; anew where sessions were checked on a GPU, whose memory they keep."""
     where = ["--working-dir", str(ROOT), "--host", host, "--port", str(port)]
+    if checked not in (None, "cpu"):
+        os.execv(sys.executable, [sys.executable, "-m", "bentoml", "serve", TARGET, *where])
     bentoml_command.main(["serve", TARGET, *where], prog_name="bentoml")
 
 
