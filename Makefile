@@ -71,6 +71,7 @@ bench: setup ## measured comparisons; JSON in benchmarks/results
 	@$(BIN)/python -m benchmarks.walk
 	@$(BIN)/python -m benchmarks.synthesis
 	@$(BIN)/python -m benchmarks.onnx_runtime
+	@$(BIN)/python -m benchmarks.onnx_precision
 	@$(BIN)/python -m benchmarks.encoding
 	@$(BIN)/python -m benchmarks.signing
 	@$(BIN)/python -m benchmarks.service

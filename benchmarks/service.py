@@ -30,6 +30,7 @@ from model_store import StoredModel, find_model, plan_edit
 
 STEPS = 8
 READY_S = 120
+LOOP = "in-process loop"
 console = Console()
 
 
@@ -121,16 +122,18 @@ def served(
         return found
 
 
-def measure(model: StoredModel, clients: tuple[int, ...], edits: int, steps: int) -> list[Figure]:
-    """The loop before and after, the service, the one-lock server, the service without batches."""
+def loop_of(model: StoredModel, edits: int, steps: int) -> Callable[[], Figure]:
+    """What times a bare loop in this process: walk and synthesis, no server, no encoding."""
     attribute = model.card.attributes[0]
     planned = plan_edit(model.card, attribute.name, attribute.classes[-1], steps)
     local, psi = load_local(model), model.card.truncation
+    return lambda: timed(LOOP, 1, edits, lambda seed: edit_seed(local, seed, planned, psi))
+
+
+def measure(model: StoredModel, clients: tuple[int, ...], edits: int, steps: int) -> list[Figure]:
+    """The loop before and after, the service, the one-lock server, the service without batches."""
     service = ("service", "--port", "{port}", "--grpc-port", "0", "--models", model.tag)
-
-    def loop() -> Figure:
-        return timed("in-process loop", 1, edits, lambda seed: edit_seed(local, seed, planned, psi))
-
+    loop = loop_of(model, edits, steps)
     loop()  # warm-up
     figures = [loop()]
     with server(*service) as url:
@@ -153,7 +156,7 @@ def main() -> None:
     clients = tuple(int(part) for part in arguments.clients.split(","))
     model = find_model(arguments.model)
     figures = measure(model, clients, arguments.edits, arguments.steps)
-    loops = [one.edits_per_s for one in figures if one.name == "in-process loop"]
+    loops = [one.edits_per_s for one in figures if one.name == LOOP]
     mean = sum(loops) / len(loops)
     title = f"{model.card.name}, {model.card.resolution} px, {arguments.steps} steps, all frames"
     table = Table(title=title)

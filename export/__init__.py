@@ -1,18 +1,3 @@
-"""Offline jobs and the `gradctrl` command."""
+"""Offline jobs. Their door is the `gradctrl` command: `export.entry`, which serves without them."""
 
-from export.banks import Bank, BankInfo, make_bank, open_bank
-from export.errors import BankError, ExportError, FetchError, LabelError
-from export.fetching import PUBLIC_MODELS, fetch_model
-
-__all__ = [
-    "PUBLIC_MODELS",
-    "Bank",
-    "BankError",
-    "BankInfo",
-    "ExportError",
-    "FetchError",
-    "LabelError",
-    "fetch_model",
-    "make_bank",
-    "open_bank",
-]
+__all__: list[str] = []

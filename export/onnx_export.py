@@ -18,14 +18,18 @@ from model_store import (
     GENERATOR_FILE,
     GENERATOR_KEY,
     MAPPING_FILE,
+    PROVIDERS,
     SYNTHESIS_FILE,
     Generator,
+    OnnxCard,
+    Provider,
     StoredModel,
     open_session,
     save_files,
 )
 
 TOLERANCE = 1e-3  # of w and of pixels in -1..1
+COMPARED_WITH: Provider = "cpu"
 TRACED = 2  # samples of the trace
 CHECKED = (1, 3)  # samples of the comparison: no batch size of the trace
 PSI = 0.7  # of the comparison
@@ -40,6 +44,13 @@ class OnnxFile:
     nodes: int
     megabytes: float
     error: float  # largest absolute difference from torch
+
+    @property
+    def card(self) -> OnnxCard:
+        """What the model's card says of it: nothing that another run would find otherwise."""
+        return OnnxCard(
+            opset=self.opset, compared_with=PROVIDERS[COMPARED_WITH], tolerance=TOLERANCE
+        )
 
 
 class _Synthesis(nn.Module):
@@ -83,7 +94,8 @@ def export_onnx(model: StoredModel) -> tuple[StoredModel, list[OnnxFile]]:
         files = {name: Path(folder) / name for name in found}
         for name, path in files.items():
             path.write_bytes(found[name])
-        return save_files(model, files), reports
+        onnx_cards = {one.name: one.card for one in reports}
+        return save_files(model, files, model.card.model_copy(update={"onnx": onnx_cards})), reports
 
 
 def _networks(
@@ -117,7 +129,7 @@ def _record(proto: onnx.ModelProto, model: StoredModel) -> None:
     facts = {
         GENERATOR_KEY: model.card.files[GENERATOR_FILE],
         "gradctrl.torch": torch.__version__,
-        "gradctrl.compared_with": "CPUExecutionProvider",
+        "gradctrl.compared_with": PROVIDERS[COMPARED_WITH],
         "gradctrl.tolerance": f"{TOLERANCE:g}",
     }
     onnx.helper.set_model_props(proto, facts)
@@ -126,7 +138,7 @@ def _record(proto: onnx.ModelProto, model: StoredModel) -> None:
 def _compared(
     name: str, proto: onnx.ModelProto, data: bytes, network: nn.Module, inputs: Mapping[str, Tensor]
 ) -> OnnxFile:
-    session = open_session(data, "cpu", torch.get_num_threads())
+    session = open_session(data, COMPARED_WITH, torch.get_num_threads())
     error = 0.0
     for samples in CHECKED:
         generator = torch.manual_seed(samples)

@@ -8,6 +8,7 @@ from model_store.cards import (
     InversionCard,
     MethodName,
     ModelCard,
+    OnnxCard,
     Provenance,
     Space,
 )
@@ -183,6 +184,7 @@ __all__ = [
     "NoiseMode",
     "Offer",
     "Offers",
+    "OnnxCard",
     "OnnxError",
     "OnnxGenerator",
     "PhotoError",

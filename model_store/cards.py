@@ -102,6 +102,18 @@ class InversionCard(CardModel):
     )
 
 
+class OnnxCard(CardModel):
+    """How an ONNX file of a model was made."""
+
+    opset: int = Field(ge=1, description="version of the operators that it is written in")
+    compared_with: str = Field(
+        description="provider of ONNX Runtime on which it computed what torch does"
+    )
+    tolerance: float = Field(
+        gt=0, description="largest difference from torch that was allowed, of w or pixels in -1..1"
+    )
+
+
 class ModelCard(CardModel):
     """Facts of one stored model; `files` maps every stored file to its sha256."""
 
@@ -128,6 +140,11 @@ class ModelCard(CardModel):
     attributes: tuple[AttributeCard, ...] = ()
     inversion: InversionCard | None = Field(
         default=None, description="of real images; null: never measured, optimising works anyway"
+    )
+    onnx: dict[str, OnnxCard] = Field(
+        default={},
+        exclude_if=lambda cards: not cards,  # else every model without would get a new version
+        description="of its ONNX files, by name",
     )
     provenance: Provenance
     files: dict[str, Sha256] = {}

@@ -17,10 +17,12 @@ from editing import expect_shape
 from model_store.cards import ModelCard
 from model_store.errors import OnnxError
 from model_store.generators import Generator, NoiseMode
+from model_store.onnx_binding import run_bound
 from model_store.store import GENERATOR_FILE, StoredModel
 
 MAPPING_FILE = "mapping.onnx"
 SYNTHESIS_FILE = "synthesis.onnx"
+_COLOURS = 3  # of an image
 GENERATOR_KEY = "gradctrl.generator_sha256"  # in the metadata of both files: what they were made of
 Provider = Literal["cpu", "cuda", "tensorrt"]
 PROVIDERS: Mapping[Provider, str] = {
@@ -43,6 +45,7 @@ class OnnxGenerator:
         self._synthesis = synthesis
         self._mapping = mapping  # None: the edit space is z itself
         self._labelled = mapping is not None and len(mapping.get_inputs()) > 2
+        self._is_on_cpu = synthesis.get_providers()[0] == PROVIDERS["cpu"]
 
     @property
     def card(self) -> ModelCard:
@@ -67,12 +70,18 @@ class OnnxGenerator:
         return torch.cat([truncated[:, :cutoff], whole[:, cutoff:]], dim=1)
 
     def synthesis(self, latents: Tensor, noise_mode: NoiseMode = "const") -> Tensor:
-        """Images [N, 3, H, W], float32 on the CPU, of latents [N, L, C]; noise is constant."""
+        """Images [N, 3, H, W], float32, of latents [N, L, C]; noise is constant.
+
+        They are where the latents are, but on the CPU if the session is.
+        """
         if noise_mode != "const":
             raise ValueError("noise_mode: an ONNX synthesis holds its noise; expected 'const'")
         expect_shape("latents", latents, (None, *self.card.latent_shape))
-        (images,) = self._synthesis.run(None, {"latents": _array(latents)})
-        return torch.from_numpy(images)
+        if self._is_on_cpu:
+            latents = latents.cpu()
+        side = self.card.resolution
+        given = latents.detach().float().contiguous()
+        return run_bound(self._synthesis, given, (len(given), _COLOURS, side, side))
 
     def to(self, device: torch.device | str, dtype: torch.dtype) -> Generator:
         """The torch generator: sessions stay on the device of their provider."""

@@ -1,4 +1,11 @@
-"""`python -m service`: checks what would fail later, then becomes the BentoML server."""
+"""`python -m service`: checks what would fail later, then is the BentoML server itself.
+
+In the same process, because another one would import torch once more before anything starts.
+"""
+
+import gc
+
+gc.disable()  # as in service/app.py
 
 import os
 import socket
@@ -8,10 +15,18 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from bentoml_cli.cli import cli as bentoml_command
 from pydantic import ValidationError
 
 from editing import NoGraphsError
-from model_store import ModelStoreError, OnnxError, StoredModel, models_to_serve, open_onnx
+from model_store import (
+    ModelStoreError,
+    OnnxError,
+    Provider,
+    StoredModel,
+    models_to_serve,
+    open_onnx,
+)
 from service.api_keys import KeyFileError, read_keys
 from service.backends import onnx_provider
 from service.exposure import ExposedError, expect_guarded
@@ -20,6 +35,8 @@ from service.settings import ENV_PREFIX, Settings, describe_settings
 from service.signing import SigningError, signing_of
 from service.walkers import Walker
 
+gc.freeze()
+gc.enable()
 ROOT = Path(__file__).resolve().parent.parent
 TARGET = "service.app:EditService"
 
@@ -58,8 +75,15 @@ def serve(
     os.environ.setdefault(f"{ENV_PREFIX}RELOAD_MODELS", names)
     os.environ[f"{ENV_PREFIX}MODELS"] = ",".join(model.tag for model in served)
     os.environ["BENTOML_DO_NOT_TRACK"] = "True"
-    command = [sys.executable, "-m", "bentoml", "serve", TARGET, "--working-dir", str(ROOT)]
-    os.execv(sys.executable, [*command, "--host", host, "--port", str(port)])
+    become_server(host, port, onnx_provider(config))
+
+
+def become_server(host: str, port: int, checked: Provider | None) -> None:
+    """Be BentoML's server; anew where sessions were checked on a GPU, whose memory they keep."""
+    where = ["--working-dir", str(ROOT), "--host", host, "--port", str(port)]
+    if checked not in (None, "cpu"):
+        os.execv(sys.executable, [sys.executable, "-m", "bentoml", "serve", TARGET, *where])
+    bentoml_command.main(["serve", TARGET, *where], prog_name="bentoml")
 
 
 def _set(name: str, value: str) -> None:

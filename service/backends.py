@@ -53,10 +53,15 @@ class Backend:
         """Of the metrics."""
         return "torch" if self.provider is None else PROVIDERS[self.provider]
 
+    @property
+    def images_device(self) -> torch.device:
+        """Where latents go and images come out, to be made uint8 there."""
+        return torch.device("cpu") if self.provider == "cpu" else self.device
+
     def transfers(self) -> Transfers:
-        """How latents and pixels go; ONNX Runtime takes and gives arrays of the host."""
-        if self.device.type == "cuda" and self.provider is None:
-            return CudaTransfers(self.device)
+        """How latents and pixels go."""
+        if self.images_device.type == "cuda":
+            return CudaTransfers(self.images_device)
         return DirectTransfers()
 
     def load(self, model: StoredModel) -> LoadedGenerator:
@@ -64,7 +69,7 @@ class Backend:
         if self.provider is not None:
             gpu = self.device.index or 0
             sessions = open_onnx(model, self.provider, self.threads, gpu)
-            return LoadedGenerator(sessions, torch.device("cpu"))  # where arrays come from and go
+            return LoadedGenerator(sessions, self.images_device)
         generator = model.generator().to(self.device, self.dtype)
         if self.name == "torch-compile":
             compiled = _Compiled(generator, self.batch_size)

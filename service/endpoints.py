@@ -44,6 +44,7 @@ class Endpoint:
     away: asyncio.Event = field(default_factory=asyncio.Event)
     is_leaving: bool = False  # no longer among the addresses; it finishes what it has
     _misses: int = 0
+    _has_answered: bool = False
 
     @property
     def is_available(self) -> bool:
@@ -65,18 +66,22 @@ class Endpoint:
             self.in_flight -= 1
 
     async def probe(self) -> None:
-        """Ask whether it is ready: a refusal counts at once, silence after some probes."""
+        """Ask whether it is ready: a refusal counts at once, silence after some probes.
+
+        Silence counts at once too while it has never answered: it is still starting.
+        """
         try:
             is_ready = await self.client.is_ready(PROBE_TIMEOUT_S)
         except TimeoutError:
             self._misses += 1
-            if self._misses >= MISSES:
+            if self._misses >= MISSES or not self._has_answered:
                 self.away.set()
             return
         except (aiohttp.ClientError, OSError):
             is_ready = False
         self._misses = 0
         if is_ready:
+            self._has_answered = True
             self.away.clear()
         else:
             self.away.set()

@@ -19,6 +19,7 @@ from service.errors import ApiError, raise_refusal
 from service.tracing import runner_span
 
 PROBE_EVERY_S = 1.0
+PROBE_AWAY_EVERY_S = 0.2  # while no process can be asked: a start is over as soon as one answers
 TO_ALL = ("cancel", "hold", "keep")  # of what any process may know; one that is away need not
 
 logger = logging.getLogger("gradctrl.service")
@@ -99,7 +100,7 @@ class RunnerPool:
 
     async def _watch(self) -> None:
         while True:
-            await asyncio.sleep(PROBE_EVERY_S)
+            await asyncio.sleep(PROBE_EVERY_S if self.is_available else PROBE_AWAY_EVERY_S)
             try:
                 await self.refresh()
             except Exception:

@@ -81,7 +81,7 @@ def server_of(url: str) -> psutil.Process:
     return next(
         process
         for process in psutil.process_iter(["cmdline"])
-        if {"serve", port} <= set(process.info["cmdline"] or ())
+        if {"service", port} <= set(process.info["cmdline"] or ())
     )
 
 

@@ -959,6 +959,27 @@ export interface components {
             models: components["schemas"]["ServedModel"][];
         };
         /**
+         * OnnxCard
+         * @description How an ONNX file of a model was made.
+         */
+        OnnxCard: {
+            /**
+             * Opset
+             * @description version of the operators that it is written in
+             */
+            opset: number;
+            /**
+             * Compared With
+             * @description provider of ONNX Runtime on which it computed what torch does
+             */
+            compared_with: string;
+            /**
+             * Tolerance
+             * @description largest difference from torch that was allowed, of w or pixels in -1..1
+             */
+            tolerance: number;
+        };
+        /**
          * Output
          * @description How images are encoded.
          */
@@ -1131,6 +1152,14 @@ export interface components {
             attributes?: components["schemas"]["AttributeCard"][];
             /** @description of real images; null: never measured, optimising works anyway */
             inversion?: components["schemas"]["InversionCard"] | null;
+            /**
+             * Onnx
+             * @description of its ONNX files, by name
+             * @default {}
+             */
+            onnx?: {
+                [key: string]: components["schemas"]["OnnxCard"];
+            };
             provenance: components["schemas"]["Provenance"];
             /**
              * Files

@@ -7,6 +7,7 @@ import typer
 
 from editing import EditingError
 from export.commands.app import app
+from export.entry import become_service
 from export.errors import ExportError
 from model_store import ModelStoreError, keep_freed_memory
 
@@ -23,7 +24,7 @@ __all__ = ["app", "comparing", "learning", "main", "making", "sampling", "storin
 )
 def serve(context: typer.Context) -> None:
     """Serve models over REST and gRPC (see: gradctrl serve --help)."""
-    os.execv(sys.executable, [sys.executable, "-m", "service", *context.args])
+    become_service(context.args)
 
 
 def main() -> None:

@@ -58,7 +58,7 @@ def export_onnx_(name: Name) -> None:
     for one in files:
         console.print(
             f"{one.name}: opset {one.opset}, {one.nodes} nodes, {one.megabytes:.1f} MB, "
-            f"differs from torch by {one.error:.1e}",
+            f"differs from torch by {one.error:.1e} on {one.card.compared_with}",
             soft_wrap=True,
         )
     console.print(f"stored {model.tag}; serve it with GRADCTRL_BACKEND=onnx", soft_wrap=True)

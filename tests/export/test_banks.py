@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from export import BankError, make_bank, open_bank
-from export.banks import open_bank_of
+from export.banks import make_bank, open_bank, open_bank_of
+from export.errors import BankError
 from export.sampling import drawn_labels, sample_latents
 from model_store import PlanError, StoredModel, class_labels, save_model, z_from_seed
 from tests.doubles import CUTOFF, make_card, make_generator, make_heads

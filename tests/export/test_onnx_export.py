@@ -71,6 +71,7 @@ def test_a_dcgan_has_no_mapping_to_export(tiny: StoredModel) -> None:
     model, reports = export_onnx(save_files(tiny, {}, card))
     assert [one.name for one in reports] == [SYNTHESIS_FILE]
     assert MAPPING_FILE not in model.card.files
+    assert list(model.card.onnx) == [SYNTHESIS_FILE]
     expect_same(model, 3)
 
 
@@ -81,6 +82,10 @@ def test_files_are_recorded_and_say_what_they_are_of(exported: StoredModel) -> N
         onnx.checker.check_model(proto, full_check=True)
         facts = {one.key: one.value for one in proto.metadata_props}
         assert facts[GENERATOR_KEY] == exported.card.files["generator.safetensors"]
+        card = exported.card.onnx[name]
+        assert card.opset == proto.opset_import[0].version
+        assert card.compared_with == facts["gradctrl.compared_with"] == "CPUExecutionProvider"
+        assert card.tolerance == float(facts["gradctrl.tolerance"])
         assert str(Path(__file__).parents[2]) not in str(proto)  # nothing of this machine
     again, _ = export_onnx(exported)
     assert again.tag == exported.tag  # the same bytes

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from model_store import AttributeCard, EditDefaults, Exclusion
+from model_store import AttributeCard, EditDefaults, Exclusion, OnnxCard
 from tests.doubles import ATTRIBUTES, make_card, make_style_card
 
 
@@ -60,3 +60,11 @@ def test_masks_for_one_layer_take_the_same_share_of_its_channels() -> None:
     assert narrow.attributes[0].defaults.as_pairs() == [("age", 8), ("hair", 1)]
     assert narrow.attributes[1:] == card.attributes[1:]
     assert card.as_one_layer() == card
+
+
+def test_a_model_without_onnx_files_keeps_its_version() -> None:
+    card = make_card()
+    assert "onnx" not in card.model_dump_json()
+    made = OnnxCard(opset=20, compared_with="CPUExecutionProvider", tolerance=1e-3)
+    with_one = card.model_copy(update={"onnx": {"synthesis.onnx": made}})
+    assert type(card).model_validate_json(with_one.model_dump_json()) == with_one

@@ -1,4 +1,4 @@
-"""service/backends.py on the real service: another backend, the same edits, or an error."""
+"""service/backends.py: where images are made; on the real service the same edits, or an error."""
 
 import base64
 import io
@@ -11,10 +11,12 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from export.onnx_export import export_onnx
-from model_store import StoredModel, save_files
+from model_store import Provider, StoredModel, save_files
+from service.backends import Backend
 from tests.servers import ROOT, free_port, running_server
 
 OLD: dict[str, Any] = {"attribute": "age", "target": "old", "steps": 3}
@@ -56,6 +58,23 @@ def answers(url: str) -> dict[str, Any]:
 def flat(scores: dict[str, dict[str, float] | None]) -> list[float | None]:
     """All numbers of the scores of a frame; of a frame that nobody can read there are none."""
     return [score for classes in scores.values() if classes for score in classes.values()]
+
+
+@pytest.mark.parametrize(
+    ("provider", "device", "images"),
+    [
+        ("cpu", "cpu", "cpu"),
+        ("cpu", "cuda", "cpu"),  # torch has a GPU that ONNX Runtime is not to use
+        ("cuda", "cuda:1", "cuda:1"),
+        ("tensorrt", "cuda", "cuda"),
+        ("cuda", "cpu", "cpu"),  # of a torch without CUDA: the session copies
+    ],
+)
+def test_images_of_onnx_stay_on_the_device_of_torch(
+    provider: Provider, device: str, images: str
+) -> None:
+    backend = Backend("onnx", provider, torch.device(device), torch.float32, 9, 1)
+    assert backend.images_device == torch.device(images)
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from model_store import StoredModel
+from service.__main__ import become_server
 from service.settings import Settings
 from tests.servers import free_port
 
@@ -95,3 +96,19 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("GRADCTRL_DTYPE", "int8")
     with pytest.raises(ValueError, match="dtype"):
         Settings()
+
+
+class Replaced(BaseException):
+    """This process would be another program now."""
+
+
+def test_sessions_on_a_gpu_end_with_the_process_that_checked_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def execv(program: str, command: list[str]) -> None:
+        raise Replaced(*command[1:4])
+
+    monkeypatch.setattr(os, "execv", execv)
+    with pytest.raises(Replaced) as replaced:
+        become_server("127.0.0.1", 3000, "cuda")
+    assert replaced.value.args == ("-m", "bentoml", "serve")

@@ -9,7 +9,7 @@ import pytest
 
 from service.endpoints import MISSES, resolver
 from service.errors import ApiError, Refusal
-from service.runner_pool import RunnerPool, pool_of
+from service.runner_pool import PROBE_EVERY_S, RunnerPool, pool_of
 
 REFUSED = aiohttp.ClientConnectorError(
     aiohttp.client_reqrep.ConnectionKey("host", 1, False, True, None, None, None),
@@ -186,6 +186,25 @@ def test_calls_leave_a_process_that_hangs() -> None:
         assert await waiting[0] == "b"
         two["a"].held.set()  # of the other call, which waits on b
         assert await waiting[1] == "b"
+
+    run(work())
+
+
+def test_a_process_that_never_answered_is_not_ready_but_calls_wait_for_it() -> None:
+    async def work() -> None:
+        one = Machines("a")
+        one["a"].ready = TimeoutError()  # it still loads its models; the socket is there
+        await one.pool.start()
+        assert not one.pool.is_available
+        assert await one.pool.render({}) == "a"
+        one["a"].ready = True
+        async with asyncio.timeout(PROBE_EVERY_S / 2):
+            while not one.pool.is_available:
+                await asyncio.sleep(0.01)
+        one["a"].ready = TimeoutError()
+        await one.pool.refresh()
+        assert one.pool.is_available  # now one late answer is no loss
+        await one.pool.stop()
 
     run(work())
 

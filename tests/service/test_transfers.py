@@ -25,8 +25,8 @@ def test_only_cuda_has_ways_of_its_own(backend: str) -> None:
     assert isinstance(Backend.of(config).transfers(), DirectTransfers)
 
 
-def test_onnx_on_cuda_gives_arrays_of_the_host() -> None:
-    config = Settings(backend="onnx", device="cuda", onnx_provider="cuda")
+def test_onnx_on_the_cpu_beside_a_gpu_copies_nothing() -> None:
+    config = Settings(backend="onnx", device="cuda", onnx_provider="cpu")
     assert isinstance(Backend.of(config).transfers(), DirectTransfers)
 
 

@@ -424,7 +424,7 @@ class ListModelsResponse(_message.Message):
     def __init__(self, models: _Optional[_Iterable[_Union[Model, _Mapping]]] = ...) -> None: ...
 
 class Model(_message.Message):
-    __slots__ = ("tag", "default", "name", "family", "resolution", "z_dim", "w_dim", "num_ws", "spaces", "c_dim", "truncation", "truncation_cutoff", "network", "attributes", "provenance", "files", "heads_read", "inversion", "methods")
+    __slots__ = ("tag", "default", "name", "family", "resolution", "z_dim", "w_dim", "num_ws", "spaces", "c_dim", "truncation", "truncation_cutoff", "network", "attributes", "provenance", "files", "heads_read", "inversion", "methods", "onnx")
     class FilesEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -439,6 +439,13 @@ class Model(_message.Message):
         key: str
         value: AttributeNames
         def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[AttributeNames, _Mapping]] = ...) -> None: ...
+    class OnnxEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: OnnxCard
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[OnnxCard, _Mapping]] = ...) -> None: ...
     TAG_FIELD_NUMBER: _ClassVar[int]
     DEFAULT_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
@@ -458,6 +465,7 @@ class Model(_message.Message):
     HEADS_READ_FIELD_NUMBER: _ClassVar[int]
     INVERSION_FIELD_NUMBER: _ClassVar[int]
     METHODS_FIELD_NUMBER: _ClassVar[int]
+    ONNX_FIELD_NUMBER: _ClassVar[int]
     tag: str
     default: bool
     name: str
@@ -477,7 +485,18 @@ class Model(_message.Message):
     heads_read: str
     inversion: InversionCard
     methods: _containers.MessageMap[str, AttributeNames]
-    def __init__(self, tag: _Optional[str] = ..., default: _Optional[bool] = ..., name: _Optional[str] = ..., family: _Optional[str] = ..., resolution: _Optional[int] = ..., z_dim: _Optional[int] = ..., w_dim: _Optional[int] = ..., num_ws: _Optional[int] = ..., spaces: _Optional[_Iterable[str]] = ..., c_dim: _Optional[int] = ..., truncation: _Optional[float] = ..., truncation_cutoff: _Optional[int] = ..., network: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., attributes: _Optional[_Iterable[_Union[Attribute, _Mapping]]] = ..., provenance: _Optional[_Union[Provenance, _Mapping]] = ..., files: _Optional[_Mapping[str, str]] = ..., heads_read: _Optional[str] = ..., inversion: _Optional[_Union[InversionCard, _Mapping]] = ..., methods: _Optional[_Mapping[str, AttributeNames]] = ...) -> None: ...
+    onnx: _containers.MessageMap[str, OnnxCard]
+    def __init__(self, tag: _Optional[str] = ..., default: _Optional[bool] = ..., name: _Optional[str] = ..., family: _Optional[str] = ..., resolution: _Optional[int] = ..., z_dim: _Optional[int] = ..., w_dim: _Optional[int] = ..., num_ws: _Optional[int] = ..., spaces: _Optional[_Iterable[str]] = ..., c_dim: _Optional[int] = ..., truncation: _Optional[float] = ..., truncation_cutoff: _Optional[int] = ..., network: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., attributes: _Optional[_Iterable[_Union[Attribute, _Mapping]]] = ..., provenance: _Optional[_Union[Provenance, _Mapping]] = ..., files: _Optional[_Mapping[str, str]] = ..., heads_read: _Optional[str] = ..., inversion: _Optional[_Union[InversionCard, _Mapping]] = ..., methods: _Optional[_Mapping[str, AttributeNames]] = ..., onnx: _Optional[_Mapping[str, OnnxCard]] = ...) -> None: ...
+
+class OnnxCard(_message.Message):
+    __slots__ = ("opset", "compared_with", "tolerance")
+    OPSET_FIELD_NUMBER: _ClassVar[int]
+    COMPARED_WITH_FIELD_NUMBER: _ClassVar[int]
+    TOLERANCE_FIELD_NUMBER: _ClassVar[int]
+    opset: int
+    compared_with: str
+    tolerance: float
+    def __init__(self, opset: _Optional[int] = ..., compared_with: _Optional[str] = ..., tolerance: _Optional[float] = ...) -> None: ...
 
 class InversionCard(_message.Message):
     __slots__ = ("max_error", "measured", "aligns_faces")

@@ -51,6 +51,7 @@ from .job_answer_state import JobAnswerState
 from .latent_answer import LatentAnswer
 from .masked import Masked
 from .models_answer import ModelsAnswer
+from .onnx_card import OnnxCard
 from .output import Output
 from .output_format_type_0 import OutputFormatType0
 from .provenance import Provenance
@@ -69,6 +70,7 @@ from .served_model_files import ServedModelFiles
 from .served_model_heads_read import ServedModelHeadsRead
 from .served_model_methods import ServedModelMethods
 from .served_model_network import ServedModelNetwork
+from .served_model_onnx import ServedModelOnnx
 from .served_model_spaces_item import ServedModelSpacesItem
 from .source import Source
 from .source_space_type_0 import SourceSpaceType0
@@ -123,6 +125,7 @@ __all__ = (
     "LatentAnswer",
     "Masked",
     "ModelsAnswer",
+    "OnnxCard",
     "Output",
     "OutputFormatType0",
     "Provenance",
@@ -139,6 +142,7 @@ __all__ = (
     "ServedModelHeadsRead",
     "ServedModelMethods",
     "ServedModelNetwork",
+    "ServedModelOnnx",
     "ServedModelSpacesItem",
     "Source",
     "SourceSpaceType0",

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ..models.served_model_files import ServedModelFiles
     from ..models.served_model_methods import ServedModelMethods
     from ..models.served_model_network import ServedModelNetwork
+    from ..models.served_model_onnx import ServedModelOnnx
 
 
 T = TypeVar("T", bound="ServedModel")
@@ -55,6 +56,7 @@ class ServedModel:
             all_layers: num_ws * w_dim channels of w_plus Default: 'one_layer'.
         attributes (list[AttributeCard] | Unset):
         inversion (InversionCard | None | Unset): of real images; null: never measured, optimising works anyway
+        onnx (ServedModelOnnx | Unset): of its ONNX files, by name
         files (ServedModelFiles | Unset):
     """
 
@@ -76,6 +78,7 @@ class ServedModel:
     heads_read: ServedModelHeadsRead | Unset = "one_layer"
     attributes: list[AttributeCard] | Unset = UNSET
     inversion: InversionCard | None | Unset = UNSET
+    onnx: ServedModelOnnx | Unset = UNSET
     files: ServedModelFiles | Unset = UNSET
 
     def to_dict(self) -> dict[str, Any]:
@@ -147,6 +150,10 @@ class ServedModel:
         else:
             inversion = self.inversion
 
+        onnx: dict[str, Any] | Unset = UNSET
+        if not isinstance(self.onnx, Unset):
+            onnx = self.onnx.to_dict()
+
         files: dict[str, Any] | Unset = UNSET
         if not isinstance(self.files, Unset):
             files = self.files.to_dict()
@@ -184,6 +191,8 @@ class ServedModel:
             field_dict["attributes"] = attributes
         if inversion is not UNSET:
             field_dict["inversion"] = inversion
+        if onnx is not UNSET:
+            field_dict["onnx"] = onnx
         if files is not UNSET:
             field_dict["files"] = files
 
@@ -197,6 +206,7 @@ class ServedModel:
         from ..models.served_model_files import ServedModelFiles  # noqa: PLC0415
         from ..models.served_model_methods import ServedModelMethods  # noqa: PLC0415
         from ..models.served_model_network import ServedModelNetwork  # noqa: PLC0415
+        from ..models.served_model_onnx import ServedModelOnnx  # noqa: PLC0415
 
         d = dict(src_dict)
         name = d.pop("name")
@@ -293,6 +303,13 @@ class ServedModel:
 
         inversion = _parse_inversion(d.pop("inversion", UNSET))
 
+        _onnx = d.pop("onnx", UNSET)
+        onnx: ServedModelOnnx | Unset
+        if isinstance(_onnx, Unset):
+            onnx = UNSET
+        else:
+            onnx = ServedModelOnnx.from_dict(_onnx)
+
         _files = d.pop("files", UNSET)
         files: ServedModelFiles | Unset
         if isinstance(_files, Unset):
@@ -319,6 +336,7 @@ class ServedModel:
             heads_read=heads_read,
             attributes=attributes,
             inversion=inversion,
+            onnx=onnx,
             files=files,
         )
 
