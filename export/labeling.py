@@ -56,6 +56,7 @@ def label_bank(
     folder: Path,
     labeler: str | None,
     table: Path | None,
+    first: int | None = None,  # so many samples by the labeler; None: all
     progress: Progress = lambda done, total: None,
 ) -> dict[str, AttributeLabels]:
     """Label a bank by a named labeler or a CSV file, save the labels, give all of them back."""
@@ -63,7 +64,8 @@ def label_bank(
     if table is not None:
         found = read_csv(table, bank.info.samples)
     elif labeler in LABELERS:
-        found = LABELERS[labeler](bank.images, progress)
+        seen = LABELERS[labeler](bank.images[:first], progress)
+        found = {name: one.padded(bank.info.samples) for name, one in seen.items()}
     else:
         raise LabelError(f"no labeler {labeler!r}; there are: {', '.join(LABELERS)}")
     save_labels(folder, found)

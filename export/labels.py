@@ -7,7 +7,7 @@ NaN rows are samples that nobody labelled. Knows nothing about who labels.
 import csv
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,11 @@ class AttributeLabels:
         """How far [N] the label is from the next class, in logits; NaN without a label."""
         ordered = np.sort(self.scores, axis=1)
         return ordered[:, -1] - ordered[:, -2]
+
+    def padded(self, samples: int) -> "AttributeLabels":
+        """The same for so many samples, of which those beyond these have no label."""
+        missing = ((0, samples - len(self.scores)), (0, 0))
+        return replace(self, scores=np.pad(self.scores, missing, constant_values=np.nan))
 
 
 def binary_scores(positive: np.ndarray) -> np.ndarray:

@@ -55,6 +55,9 @@ def label(
     table: Annotated[
         Path | None, typer.Option("--csv", help="Labels by people: sample,<attribute>,...")
     ] = None,
+    first: Annotated[
+        int | None, typer.Option(help="With --with: only the first so many samples.", min=1)
+    ] = None,
 ) -> None:
     """Score the images of a bank by a classifier, or take labels from a CSV file."""
     if (labeler is None) == (table is None):
@@ -65,6 +68,7 @@ def label(
             folder,
             labeler,
             table,
+            first,
             lambda done, total: progress.update(task, completed=done, total=total),
         )
     for name, one in found.items():

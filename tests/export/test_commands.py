@@ -15,6 +15,7 @@ from PIL import Image
 
 from export.commands import main
 from export.importing import import_checkpoint, import_classifiers
+from export.labels import read_labels
 from export.sampling import sample_latents
 from model_store import StoredModel, class_labels, find_model, save_model
 from tests.doubles import make_card, make_generator, make_style_card, make_style_generator
@@ -139,7 +140,9 @@ def test_bank_label_train_make_a_servable_model(tmp_path: Path) -> None:
     table = tmp_path / "people.csv"
     table.write_text("sample,level\n" + "\n".join(rows))
     assert "level: high" in run("label", bank, "--csv", str(table))
-    assert "background: dark" in run("label", bank, "--with", "background")
+    assert "background: dark" in run("label", bank, "--with", "background", "--first", "120")
+    background = read_labels(tmp_path / "bank")["background"].labels()
+    assert (background >= 0).tolist() == [True] * 120 + [False] * 180
     table.write_text("sample,level\n" + "\n".join(rows[:60]))
     printed = run("train", "afternoon", "--bank", bank, "--attributes", "level")
     assert "level: validation accuracy" in printed

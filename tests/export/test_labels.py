@@ -26,6 +26,13 @@ def test_labels_round_trip_and_merge(tmp_path: Path) -> None:
     assert (found["colour"].classes, found["colour"].notes) == (("a", "b", "c"), "note")
 
 
+def test_labels_of_the_first_samples_leave_the_rest_unlabelled() -> None:
+    few = AttributeLabels(("no", "yes"), "test", binary_scores(np.array([1.0, -1.0])))
+    padded = few.padded(4)
+    np.testing.assert_array_equal(padded.labels(), [1, 0, -1, -1])
+    assert (padded.classes, padded.labelled_by) == (few.classes, few.labelled_by)
+
+
 def test_a_folder_without_labels(tmp_path: Path) -> None:
     with pytest.raises(LabelError, match="run: gradctrl label"):
         read_labels(tmp_path)
