@@ -14,6 +14,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceResponse,
 )
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from opentelemetry.util.http import ExcludeList
 
 from model_store import StoredModel
 from service.settings import Settings
@@ -129,7 +130,9 @@ def test_both_hops_of_rest_and_grpc_are_in_the_trace_of_the_caller(
 
 
 def test_nothing_is_sent_unless_asked() -> None:
-    assert tracing_of(Settings()) == {"sample_rate": 0.0}
+    silent = tracing_of(Settings())
+    assert silent["sample_rate"] == 0
+    assert ExcludeList(silent["excluded_urls"]).url_disabled("http://localhost:3000/v1/edit")
     asked = tracing_of(Settings(otlp_endpoint="http://collector:4318/v1/traces"))
     assert asked["otlp"]["endpoint"] == "http://collector:4318/v1/traces"
     assert asked["sample_rate"] == 1.0
