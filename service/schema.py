@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
-from model_store import InversionMode, MethodName, ModelCard, Space
+from model_store import InversionMode, MethodName, ModelCard, OnnxCard, Space
 from service.images import FRAME_MS, ImageFormat
 
 MAX_EDITS = 8
@@ -384,6 +384,7 @@ class ServedModel(ModelCard):
 
     tag: str
     default: bool
+    onnx: dict[str, OnnxCard] = Field(default={}, description="of its ONNX files, by name")
     methods: dict[MethodName, list[str]] = Field(
         description="what `edits[].method` can be, with the attributes that each can edit"
     )
