@@ -14,7 +14,7 @@ from fastapi import FastAPI
 from PIL import Image
 
 from export.strips import LocalModel, edit_seed, load_local
-from model_store import find_model, plan_edit
+from model_store import find_model, keep_freed_memory, plan_edit
 from service.images import PNG_LEVEL
 
 
@@ -49,4 +49,5 @@ def _png(pixels: Any) -> str:
 
 
 if __name__ == "__main__":
+    keep_freed_memory()
     uvicorn.run(build(sys.argv[1]), port=int(sys.argv[2]), log_level="warning")

@@ -29,7 +29,7 @@ from benchmarks.pairs import medians, save
 from benchmarks.service import STEPS, server
 from editing import walk_latents
 from export.strips import load_local
-from model_store import StoredModel, find_model, plan_edit, to_pixels, walk_plan
+from model_store import StoredModel, find_model, keep_freed_memory, plan_edit, to_pixels, walk_plan
 from service.images import Encoding, encode
 
 MATRIX = 1024  # of the product that gives the machine's rate of operations
@@ -195,6 +195,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=40)
     parser.add_argument("--output", type=Path, default=Path("docs/images/profile.png"))
     arguments = parser.parse_args()
+    keep_freed_memory()  # as the runners do
     model = find_model(arguments.model)
     alone = alone_of(model, arguments.repeats)
     seen = service_ms(model, arguments.repeats)

@@ -18,7 +18,7 @@ from rich.progress import track
 
 from benchmarks.pairs import save
 from benchmarks.service import loop_of, served, server
-from model_store import StoredModel, find_model, list_models
+from model_store import StoredModel, find_model, keep_freed_memory, list_models
 
 STEPS = (1, 2, 4, 8, 16, 32, 64)
 IN_FLIGHT = (1, 2, 4, 8, 16, 32, 64)  # clients that wait for one answer each
@@ -145,6 +145,7 @@ def main() -> None:
     parser.add_argument("--edits", type=int, default=5000, help="while memory is looked at")
     parser.add_argument("--calls", type=int, default=320, help="of each number in flight")
     arguments = parser.parse_args()
+    keep_freed_memory()  # as the runners do
     model = find_model(arguments.model)
     others = [one for one in list_models() if one.card.name != model.card.name]
     found: dict[str, Any] = {

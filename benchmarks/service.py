@@ -26,7 +26,7 @@ from rich.table import Table
 
 from benchmarks.pairs import save
 from export.strips import edit_seed, load_local
-from model_store import StoredModel, find_model, plan_edit
+from model_store import StoredModel, find_model, keep_freed_memory, plan_edit
 
 STEPS = 8
 READY_S = 120
@@ -153,6 +153,7 @@ def main() -> None:
     parser.add_argument("--edits", type=int, default=320, help="edits of every row")
     parser.add_argument("--clients", default="1,4,16,64")
     arguments = parser.parse_args()
+    keep_freed_memory()  # as the runners do
     clients = tuple(int(part) for part in arguments.clients.split(","))
     model = find_model(arguments.model)
     figures = measure(model, clients, arguments.edits, arguments.steps)

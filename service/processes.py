@@ -1,6 +1,9 @@
 """Settles a freshly loaded process: threads, device, garbage collector."""
 
 import gc
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import torch
 
@@ -8,6 +11,7 @@ from service.settings import Settings
 
 DEFAULT_BATCH_SIZE = 9
 GPU_BATCH_SIZE = 16
+Found = TypeVar("Found")
 
 
 def choose_device(settings: Settings) -> torch.device:
@@ -26,6 +30,22 @@ def batch_size_of(settings: Settings, device: torch.device) -> int:
     if settings.max_batch_size is not None:
         return settings.max_batch_size
     return DEFAULT_BATCH_SIZE if device.type == "cpu" else GPU_BATCH_SIZE
+
+
+def take_one_torch_thread() -> None:
+    """Give this thread one torch thread: operations here are small, or beside a synthesis."""
+    torch.set_num_threads(1)
+
+
+def in_passing_thread(work: Callable[[], Found], torch_threads: int) -> Found:
+    """What `work` gives, by so many torch threads in a thread that ends with it.
+
+    OpenMP keeps a team of threads for every thread that ever used several. With more of them than
+    cores it puts all to sleep between two operations: nine frames of `avatars` then take 15 ms, not
+    10. So the thread that renders is to have the only team.
+    """
+    with ThreadPoolExecutor(1, initializer=lambda: torch.set_num_threads(torch_threads)) as passing:
+        return passing.submit(work).result()
 
 
 def settle_garbage_collector() -> None:

@@ -7,7 +7,7 @@ errors cross as values, because BentoML loses the class of an exception.
 import asyncio
 from collections.abc import Callable, Hashable, MutableMapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeVar
 
 import bentoml
 import numpy as np
@@ -35,7 +35,13 @@ from service.gpu_metrics import watch_gpus
 from service.images import Encoding
 from service.inversions import Inversions
 from service.metrics_port import serve_metrics
-from service.processes import batch_size_of, choose_device, settle_garbage_collector
+from service.processes import (
+    batch_size_of,
+    choose_device,
+    in_passing_thread,
+    settle_garbage_collector,
+    take_one_torch_thread,
+)
 from service.provenance import Provenance
 from service.rendering import LoadedGenerator, Points, compress, latents_of, synthesise
 from service.request_timers import end_timers_with_requests
@@ -54,6 +60,7 @@ CONNECTION = {"max_requests": 10**9, "max_age": 1e9}
 TRAFFIC = {"timeout": 620.0}  # beyond the longest timeout_s, which the API enforces itself
 LOGGING = {"access": {"enabled": False}}
 _ENCODERS = 2
+Found = TypeVar("Found")
 
 
 def _limits(config: Settings, batch_size: int) -> BatchLimits:
@@ -106,7 +113,7 @@ class ClassifierRunner:
         self._device = choose_device(config)
         self._batch_size = batch_size_of(config, self._device)
         if self._device.type == "cpu":
-            torch.set_num_threads(1)  # walks are small; the cores belong to the synthesis
+            take_one_torch_thread()  # walks are small; the cores belong to the synthesis
             self._batch_size = 1  # a filled batch costs a lone edit more than it saves the others
         self._walker = Walker.of(config, self._device, self._batch_size)
         self._calls = Calls(self.name)
@@ -228,6 +235,8 @@ class GeneratorRunner:
         self._holds = Holds(lambda: self._calls.is_idle, config.drain_s)
         self._encoders = ThreadPoolExecutor(max_workers=_ENCODERS)
         self._threads = torch.get_num_threads()
+        take_one_torch_thread()  # as in_passing_thread says, the team is that of the renderer
+        self._helpers = ThreadPoolExecutor(initializer=take_one_torch_thread)
         self._sign = signing_of(config)
         self._inversions = Inversions(config.max_pixels, config.max_tuned, self._sign)
         self._script = config.perceptual_network
@@ -293,7 +302,7 @@ class GeneratorRunner:
     async def _generate(self, payload: dict[str, Any]) -> dict[str, Any]:
         loaded = self._get(payload["tag"])
         starts = Starts(**payload["starts"])
-        latents = await asyncio.to_thread(latents_of, loaded, starts)
+        latents = await self._aside(latents_of, loaded, starts)
         return {"latents": latents, **await self._render(payload, Points(latents))}
 
     async def _invert(self, payload: dict[str, Any]) -> dict[str, Any]:
@@ -303,8 +312,8 @@ class GeneratorRunner:
     async def _inverter(self, tag: str) -> Inverter:
         """What inverts a model's images; read when the first image comes."""
         if tag not in self._inverters:
-            loaded = await asyncio.to_thread(self._torch_of, tag)
-            self._inverters[tag] = await asyncio.to_thread(
+            loaded = await self._aside(self._torch_of, tag)
+            self._inverters[tag] = await self._aside(
                 load_inverter, find_model(tag), loaded.generator, loaded.device, self._script
             )
         return self._inverters[tag]
@@ -313,7 +322,7 @@ class GeneratorRunner:
         """The model's generator, or the one that is tuned to the image of the request."""
         tag, pivot = payload["tag"], payload.get("pivot")
         if pivot is None and moves_styles:
-            return await asyncio.to_thread(self._torch_of, tag)
+            return await self._aside(self._torch_of, tag)
         if pivot is None:
             return self._get(tag)
         inverter = await self._inverter(tag)
@@ -344,6 +353,11 @@ class GeneratorRunner:
             for piece in rendered:
                 piece.cancel()
 
+    async def _aside(self, work: Callable[..., Found], *arguments: Any) -> Found:
+        """What `work` gives, beside the batches."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._helpers, work, *arguments)
+
     async def _compress(
         self,
         pixels: np.ndarray,
@@ -360,7 +374,7 @@ class GeneratorRunner:
     def _render_batch(self, key: Hashable, pieces: list[Points]) -> list[np.ndarray]:
         assert isinstance(key, tuple)
         loaded, batch_size, _ = key
-        torch.set_num_threads(self._threads)  # of this thread; inversions take one on theirs
+        torch.set_num_threads(self._threads)  # of this thread alone: all others have one
         frames = sum(len(piece) for piece in pieces)
         name = loaded.generator.card.name
         metrics.RENDER_BATCH_SIZE.labels(name).observe(frames)
@@ -377,7 +391,9 @@ class GeneratorRunner:
             self._load(find_model(tag))
 
     def _load(self, model: StoredModel) -> None:
-        self._loaded[model.tag] = self._backend.load(model)
+        self._loaded[model.tag] = in_passing_thread(
+            lambda: self._backend.load(model), self._threads
+        )
         _describe(model.tag, model.card, self._backend, is_loaded=True)
 
     def _torch_of(self, tag: str) -> LoadedGenerator:
