@@ -31,7 +31,7 @@ from model_store.errors import (
     UnknownModelError,
 )
 from model_store.files import sha256_of
-from model_store.freed_memory import keep_freed_memory
+from model_store.freed_memory import keep_freed_memory, share_one_heap
 from model_store.generators import (
     Generator,
     Mapper,
@@ -248,6 +248,7 @@ __all__ = [
     "save_inversion",
     "save_model",
     "sha256_of",
+    "share_one_heap",
     "square",
     "stack_by_card",
     "start_latents",

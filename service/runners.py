@@ -24,6 +24,7 @@ from model_store import (
     load_inverter,
     load_repertoire,
     models_to_serve,
+    share_one_heap,
 )
 from service import metrics
 from service.backends import Backend
@@ -54,6 +55,7 @@ from service.walking import LoadedHeads, find_direction, score_all, walk_all
 
 end_timers_with_requests()  # here, because every worker imports this before BentoML builds it
 TRACING = tracing_of(settings())
+share_one_heap()  # now: once a server runs in this process, its threads have heaps of their own
 # On every service that others depend on: by default BentoML closes the client session every 100
 # requests and fails what is in flight (docs/decisions.md).
 CONNECTION = {"max_requests": 10**9, "max_age": 1e9}
