@@ -3,6 +3,7 @@
 import platform
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -35,6 +36,40 @@ def page_faults(argument: str) -> int:
 def test_kept_memory_costs_no_page_faults() -> None:
     assert page_faults("keep") < 100
     assert page_faults("give back") > 500  # the control: even with huge pages, one per 2 MB
+
+
+# Heaps of the process after four threads have taken memory.
+HEAPS = """
+import ctypes, sys, threading
+from model_store import share_one_heap
+if sys.argv[1] == "one":
+    assert share_one_heap()
+libc = ctypes.CDLL(None)
+gate = threading.Barrier(5)
+def take():
+    held = [bytes(100_000) for _ in range(10)]
+    gate.wait()
+threads = [threading.Thread(target=take) for _ in range(4)]
+for thread in threads:
+    thread.start()
+gate.wait()
+libc.fopen.restype = ctypes.c_void_p
+libc.malloc_info.argtypes = [ctypes.c_int, ctypes.c_void_p]
+libc.fclose.argtypes = [ctypes.c_void_p]
+file = libc.fopen(sys.argv[2].encode(), b"w")
+libc.malloc_info(0, file)
+libc.fclose(file)
+"""
+
+
+def test_threads_share_a_heap(tmp_path: Path) -> None:
+    def heaps(argument: str) -> int:
+        file = tmp_path / f"{argument}.xml"
+        subprocess.run([sys.executable, "-c", HEAPS, argument, str(file)], check=True)
+        return file.read_text().count("<heap nr=")
+
+    assert heaps("one") == 1
+    assert heaps("own") > 1  # the control
 
 
 def test_another_c_library_keeps_its_ways(monkeypatch: pytest.MonkeyPatch) -> None:
