@@ -47,7 +47,7 @@ def first_choice(card: ModelCard, attribute: AttributeCard) -> EditChoice:
 def variations(card: ModelCard, attribute: AttributeCard) -> Iterator[Vary]:
     """What to change, in this order."""
     num_layers = card.latent_shape[0]
-    top_ks = [0, 1, *(round(share * card.head_channels) for share in _MASKED_SHARES)]
+    top_ks = sorted({0, 1, *(round(share * card.head_channels) for share in _MASKED_SHARES)})
     yield partial(_with_extents, extents=_extents(card))
     if num_layers > 1:
         yield partial(_with_last_layers, num_layers=num_layers)

@@ -111,8 +111,8 @@ def tune_attribute(
     chosen = first_choice(card, attribute)
     given = outcome(chosen)
     for vary in variations(card, attribute):
-        tried = [(one, outcome(one)) for one in vary(chosen)]
-        best, found = max(tried, key=lambda pair: pair[1].worth)  # the first of equals
+        tried = [(one, outcome(one)) for one in vary(chosen) if one != chosen]
+        best, found = max(tried, key=lambda pair: pair[1].worth, default=(chosen, given))
         if found.is_clearly_better(given):
             chosen, given = best, found
     tuned = attribute.model_copy(update={"defaults": chosen.as_defaults(card)})
