@@ -139,13 +139,16 @@ def on_sigterm(drain: Callable[[], Awaitable[None]]) -> None:
 
 
 def _stop_listening(handler: Any) -> None:
-    """Have the kernel refuse connections, if the handler is that of a uvicorn server.
+    """Have the kernel refuse connections, if the handler is that of a uvicorn server on a port.
 
     BentoML's parent process shares the socket: connections would be taken and never answered.
-    Several workers of the API share it as well: then one of them is first.
+    Several workers of the API share it as well: then one of them is first. The socket of a port
+    listens again when a successor of this worker asks; the Unix socket of a runner never would.
     """
     for server in getattr(getattr(handler, "__self__", None), "servers", ()):
         for listening in server.sockets:
+            if listening.family == socket.AF_UNIX:
+                continue
             shared = socket.socket(fileno=os.dup(listening.fileno()))
             with shared, suppress(OSError):  # ENOTCONN: shut down already
                 shared.shutdown(socket.SHUT_RDWR)

@@ -9,6 +9,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
@@ -19,6 +20,7 @@ class RunnerSockets:
     def __init__(self, urls: Iterable[str]) -> None:
         self._paths = [path for url in urls if (path := _socket_path(url)) is not None]
         self._links: dict[Path, Path] = {}
+        self._put_back: set[Path] = set()
         self._folder: Path | None = None
         if self._paths:
             beside = self._paths[0].parent.parent  # the same file system
@@ -33,11 +35,14 @@ class RunnerSockets:
             if not path.exists():
                 path.parent.mkdir(mode=0o700, exist_ok=True)
                 os.link(link, path)
+                self._put_back.add(path)
 
     def remove(self) -> None:
-        """Delete the links, and what was put back."""
-        for path in self._paths:
-            shutil.rmtree(path.parent, ignore_errors=True)
+        """Delete the links, and what was put back; a successor of this process uses the rest."""
+        for path in self._put_back:
+            with suppress(OSError):  # deleted already, or not the folder's last
+                path.unlink()
+                path.parent.rmdir()
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
 

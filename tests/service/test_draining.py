@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -15,11 +16,12 @@ import pytest
 from model_store import StoredModel
 from service import draining
 from service.draining import Holds
-from tests.servers import running_server, server_of
+from tests.servers import runner_of, running_server, server_of
 from tests.service.test_limits import BODY
 
 CLIENTS = 8
 GRACE_S = 25
+IDLE_S = 2.0
 Outcome = tuple[str, str]  # when it was sent, and how it ended
 
 
@@ -104,6 +106,40 @@ def test_several_workers_of_the_api_all_end(
         server.send_signal(signal.SIGTERM)
         _, alive = psutil.wait_procs(tree, timeout=GRACE_S)
         assert alive == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("service", ["generator_runner", "edit_service"])
+def test_a_worker_that_is_told_alone_leaves_its_successor_a_good_socket(
+    tiny_style: StoredModel, bentoml_home: Path, tmp_path: Path, service: str
+) -> None:
+    with running_server(bentoml_home, tmp_path / "log.txt", "--models", "tiny-style") as url:
+        told = runner_of(url, service)
+        told.send_signal(signal.SIGTERM)
+        told.wait(GRACE_S)
+        wait_until_served(url)
+        successor = runner_of(url, service)
+        assert successor.pid != told.pid
+        before = cpu_s(successor)
+        time.sleep(IDLE_S)
+        assert cpu_s(successor) - before < IDLE_S / 4  # on a broken socket it spins
+
+
+def wait_until_served(url: str) -> None:
+    """Return when an edit is answered again."""
+    deadline = time.monotonic() + GRACE_S
+    while time.monotonic() < deadline:
+        with suppress(httpx.HTTPError):
+            if httpx.post(f"{url}/v1/edit", json=BODY, timeout=GRACE_S).is_success:
+                return
+        time.sleep(0.2)
+    raise AssertionError(f"no edit within {GRACE_S} s")
+
+
+def cpu_s(process: psutil.Process) -> float:
+    """Seconds of a core that it has used."""
+    times = process.cpu_times()
+    return float(times.user + times.system)
 
 
 def waits(holds: Holds) -> float:
