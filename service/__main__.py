@@ -30,6 +30,7 @@ from model_store import (
 from service.api_keys import KeyFileError, read_keys
 from service.backends import onnx_provider
 from service.exposure import ExposedError, expect_guarded
+from service.nvjpeg import NoNvJpegError, find_codec
 from service.processes import choose_device
 from service.settings import ENV_PREFIX, Settings, describe_settings
 from service.signing import SigningError, signing_of
@@ -70,6 +71,7 @@ def serve(
     _check_ports(config, host, port)
     _check_sessions(config, served)
     _check_signing(config)
+    _check_jpegs(config)
     _check_graphs(config)
     # The exact versions, so that a model stored while the service runs does not split it.
     os.environ.setdefault(f"{ENV_PREFIX}RELOAD_MODELS", names)
@@ -156,6 +158,16 @@ def _check_graphs(config: Settings) -> None:
         Walker.of(config, choose_device(config), num_samples=1).walk()
     except NoGraphsError as error:
         raise SystemExit(f"error: {ENV_PREFIX}CUDA_GRAPHS: {error}") from error
+
+
+def _check_jpegs(config: Settings) -> None:
+    """Exit where JPEGs could not be encoded as asked: the generator would start in vain."""
+    if config.jpeg_encoder != "nvjpeg":
+        return
+    try:
+        find_codec(choose_device(config))
+    except NoNvJpegError as error:
+        raise SystemExit(f"error: {ENV_PREFIX}JPEG_ENCODER: {error}") from error
 
 
 def main() -> None:

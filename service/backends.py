@@ -18,9 +18,11 @@ from model_store import (
     StoredModel,
     open_onnx,
 )
+from service.images import EncodeFrames, encode_frames
+from service.nvjpeg import open_nvjpeg
 from service.processes import batch_size_of, choose_device
 from service.rendering import LoadedGenerator
-from service.settings import DTYPES, Settings
+from service.settings import DTYPES, JpegEncoder, Settings
 from service.transfers import CudaTransfers, DirectTransfers, Transfers
 
 
@@ -34,6 +36,7 @@ class Backend:
     dtype: torch.dtype
     batch_size: int
     threads: int
+    jpeg_encoder: JpegEncoder
 
     @classmethod
     def of(cls, config: Settings) -> "Backend":
@@ -46,6 +49,7 @@ class Backend:
             DTYPES[config.dtype],
             batch_size_of(config, device),
             torch.get_num_threads(),
+            config.jpeg_encoder,
         )
 
     @property
@@ -63,6 +67,12 @@ class Backend:
         if self.images_device.type == "cuda":
             return CudaTransfers(self.images_device)
         return DirectTransfers()
+
+    def encode_frames(self) -> EncodeFrames:
+        """What makes files of frames; NoNvJpegError where nvJPEG is asked for and missing."""
+        if self.jpeg_encoder == "nvjpeg":
+            return open_nvjpeg(self.device).encode_frames
+        return encode_frames
 
     def load(self, model: StoredModel) -> LoadedGenerator:
         """The generator of a model, ready to work; OnnxError where ONNX Runtime cannot."""

@@ -1,7 +1,7 @@
 """Pixels to compressed bytes. Knows nothing about models or HTTP."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -33,10 +33,13 @@ class Encoding:
     frame_ms: int = FRAME_MS  # time of one frame of an animation
 
 
+EncodeFrames = Callable[[Sequence[np.ndarray], Encoding, Provenance | None], list[bytes]]
+
+
 def encode(pixels: np.ndarray, encoding: Encoding, provenance: Provenance | None = None) -> bytes:
     """One frame, uint8 [H, W, 3], with what it says of itself."""
     buffer = io.BytesIO()
-    image = _image(pixels, encoding)
+    image = resized(pixels, encoding)
     if encoding.format == "png":
         text = PngInfo()
         if provenance is not None:
@@ -54,11 +57,18 @@ def encode(pixels: np.ndarray, encoding: Encoding, provenance: Provenance | None
     return buffer.getvalue()
 
 
+def encode_frames(
+    frames: Sequence[np.ndarray], encoding: Encoding, provenance: Provenance | None = None
+) -> list[bytes]:
+    """A file for each frame, uint8 [H, W, 3]."""
+    return [encode(frame, encoding, provenance) for frame in frames]
+
+
 def encode_animation(
     frames: Sequence[np.ndarray], encoding: Encoding, provenance: Provenance | None = None
 ) -> bytes:
     """All frames as one looping WebP or GIF, with what it says of itself."""
-    images = [_image(pixels, encoding) for pixels in frames]
+    images = [resized(pixels, encoding) for pixels in frames]
     buffer = io.BytesIO()
     images[0].save(
         buffer,
@@ -82,7 +92,8 @@ def _metadata(encoding: Encoding, provenance: Provenance | None) -> dict[str, by
     return {"xmp": xmp_of(provenance)}
 
 
-def _image(pixels: np.ndarray, encoding: Encoding) -> Image.Image:
+def resized(pixels: np.ndarray, encoding: Encoding) -> Image.Image:
+    """A frame, uint8 [H, W, 3], in the size that it leaves in."""
     image = Image.fromarray(pixels)
     longer = max(image.size)
     if encoding.size is not None and encoding.size != longer:

@@ -16,7 +16,7 @@ from model_store import (
     synthesise_edited,
     to_bytes,
 )
-from service.images import MEDIA_TYPES, Encoding, encode, encode_animation
+from service.images import MEDIA_TYPES, EncodeFrames, Encoding, encode_animation
 from service.provenance import Provenance
 from service.signing import Sign
 from service.transfers import Arrival, Transfers
@@ -97,6 +97,7 @@ def compress(
     encoding: Encoding,
     animation: bool,
     provenance: Provenance,
+    encode_frames: EncodeFrames,
     sign: Sign,
     paste: Mapping[str, Any] | None = None,  # a photo, and where the frames go in it
 ) -> list[bytes]:
@@ -108,5 +109,5 @@ def compress(
     if animation:
         files = [encode_animation(list(pixels), encoding, provenance)]
     else:
-        files = [encode(frame, encoding, provenance) for frame in pixels]
+        files = encode_frames(list(pixels), encoding, provenance)
     return [sign(file, MEDIA_TYPES[encoding.format], provenance) for file in files]

@@ -236,6 +236,7 @@ class GeneratorRunner:
         self._calls = Calls(self.name)
         self._holds = Holds(lambda: self._calls.is_idle, config.drain_s)
         self._encoders = ThreadPoolExecutor(max_workers=_ENCODERS)
+        self._encode_frames = self._backend.encode_frames()
         self._threads = torch.get_num_threads()
         take_one_torch_thread()  # as in_passing_thread says, the team is that of the renderer
         self._helpers = ThreadPoolExecutor(initializer=take_one_torch_thread)
@@ -369,8 +370,9 @@ class GeneratorRunner:
         paste: dict[str, Any] | None,
     ) -> list[bytes]:
         loop = asyncio.get_running_loop()
+        finish = (self._encode_frames, self._sign, paste)
         return await loop.run_in_executor(
-            self._encoders, compress, pixels, encoding, animation, provenance, self._sign, paste
+            self._encoders, compress, pixels, encoding, animation, provenance, *finish
         )
 
     def _render_batch(self, key: Hashable, pieces: list[Points]) -> list[np.ndarray]:

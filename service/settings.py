@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 ENV_PREFIX = "GRADCTRL_"
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+JpegEncoder = Literal["pillow", "nvjpeg"]
 
 
 class Settings(BaseSettings):
@@ -48,6 +49,11 @@ class Settings(BaseSettings):
         le=1024,
         description="CUDA graphs of walks that are kept for each model, which hold memory of the "
         "device; 0: none are made; needs a CUDA device, never run on one",
+    )
+    jpeg_encoder: JpegEncoder = Field(
+        default="pillow",
+        description="what encodes JPEG frames; nvjpeg, on the CUDA device, needs the extra nvjpeg, "
+        "never run on one",
     )
     max_batch_size: int | None = Field(
         default=None,

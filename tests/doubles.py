@@ -1,6 +1,7 @@
 """Small real objects that stand in for big ones: a 16 px DCGAN and StyleGAN2s, 16-channel heads."""
 
 import hashlib
+import io
 import ssl
 import threading
 from collections.abc import Callable, Sequence
@@ -11,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -270,6 +272,39 @@ class TapeRecorder:
                 getattr(result, field.name).copy_(getattr(fresh, field.name))
 
         return Recording(result, replay)
+
+
+class PillowCodec:
+    """The used names of nvidia.nvimgcodec, on the CPU; the first `refused` frames make no file."""
+
+    BackendKind = SimpleNamespace(GPU_ONLY="gpu", HYBRID_CPU_GPU="hybrid")
+    QualityType = SimpleNamespace(QUALITY="quality")
+    Backend = staticmethod(lambda kind: kind)
+    EncodeParams = SimpleNamespace
+
+    def __init__(self, refused: int = 0) -> None:
+        self.refused = refused
+        self.opened: dict[str, Any] = {}
+        self.calls: list[int] = []  # frames of each
+
+    def Encoder(self, **arguments: Any) -> "PillowCodec":  # noqa: N802
+        """Itself: one encoder is enough."""
+        self.opened = arguments
+        return self
+
+    def encode(
+        self, images: list[Tensor], codec: str, params: SimpleNamespace
+    ) -> list[bytes | None]:
+        """Files without metadata."""
+        assert (codec, params.quality_type) == (".jpg", "quality")
+        self.calls.append(len(images))
+        files: list[bytes | None] = [self._file(image, params.quality_value) for image in images]
+        return [None] * self.refused + files[self.refused :]
+
+    def _file(self, image: Tensor, quality: int) -> bytes:
+        buffer = io.BytesIO()
+        Image.fromarray(image.numpy()).save(buffer, "JPEG", quality=quality)
+        return buffer.getvalue()
 
 
 class LateTransfers:

@@ -73,7 +73,7 @@ def flat(scores: dict[str, dict[str, float] | None]) -> list[float | None]:
 def test_images_of_onnx_stay_on_the_device_of_torch(
     provider: Provider, device: str, images: str
 ) -> None:
-    backend = Backend("onnx", provider, torch.device(device), torch.float32, 9, 1)
+    backend = Backend("onnx", provider, torch.device(device), torch.float32, 9, 1, "pillow")
     assert backend.images_device == torch.device(images)
 
 
@@ -117,6 +117,15 @@ def test_another_backend_gives_the_same_edits(
             "tiny-lines",
             {"GRADCTRL_BACKEND": "torch", "GRADCTRL_CUDA_GRAPHS": "8", "GRADCTRL_DEVICE": "cpu"},
             "error: GRADCTRL_CUDA_GRAPHS: CUDA graphs: expected a CUDA device, got cpu",
+        ),
+        (
+            "tiny-lines",
+            {
+                "GRADCTRL_BACKEND": "torch",
+                "GRADCTRL_JPEG_ENCODER": "nvjpeg",
+                "GRADCTRL_DEVICE": "cpu",
+            },
+            "error: GRADCTRL_JPEG_ENCODER: nvjpeg needs a CUDA device, got cpu",
         ),
     ],
 )

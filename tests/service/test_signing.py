@@ -16,7 +16,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from PIL import Image
 
 from model_store import StoredModel
-from service.images import MEDIA_TYPES, Encoding
+from service.images import MEDIA_TYPES, Encoding, encode_frames
 from service.provenance import COMPOSITE, MADE, SERVICE_VERSION, Provenance
 from service.rendering import compress
 from service.settings import Settings
@@ -92,7 +92,7 @@ def read(file: bytes, media_type: str, root: Identity | None = None) -> dict[str
 
 def file_of(sign: Sign, format: str, animation: bool = False) -> bytes:
     encoding = Encoding(format, 90, None)  # type: ignore[arg-type]
-    return compress(FRAMES, encoding, animation, RECEIPT, sign)[0]
+    return compress(FRAMES, encoding, animation, RECEIPT, encode_frames, sign)[0]
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,8 @@ def test_the_manifest_says_what_made_it(sign: Sign) -> None:
 
 def test_a_composite_is_an_edited_photo(sign: Sign) -> None:
     paste = {"photo": np.zeros((32, 32, 3), np.uint8), "matrix": np.eye(2, 3)}
-    (file,) = compress(FRAMES[:1], Encoding("png", 90, None), False, RECEIPT, sign, paste)
+    png = Encoding("png", 90, None)
+    (file,) = compress(FRAMES[:1], png, False, RECEIPT, encode_frames, sign, paste)
     found = read(file, "image/png")
     assert (found["state"], found["failures"]) == ("Valid", UNTRUSTED)
     opened, edited = found["actions"]
