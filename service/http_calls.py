@@ -22,17 +22,18 @@ TAG_NOTE = "the ETag of an earlier answer to the same request; 304 if it still h
 Result = TypeVar("Result")
 
 
-def handlers_of(request: Request) -> Handlers:
+# Coroutines, because FastAPI sends a plain function to a thread and waits for it.
+async def handlers_of(request: Request) -> Handlers:
     """The handlers that the service set on the application."""
     return request.app.state.handlers
 
 
-def plain_call(request: Request) -> Call:
+async def plain_call(request: Request) -> Call:
     """A call without an idempotency key."""
     return Call(request_id=request.state.request_id)
 
 
-def retryable_call(
+async def retryable_call(
     request: Request,
     key: Annotated[
         str | None,
