@@ -16,7 +16,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -59,9 +59,10 @@ Answer = dict[str, Any]
 class Inversions:
     """Runs pieces of inversions, and keeps tuned generators."""
 
-    def __init__(self, max_pixels: int, max_tuned: int, sign: Sign) -> None:
+    def __init__(self, max_pixels: int, max_tuned: int, seed: int, sign: Sign) -> None:
         self._max_pixels = max_pixels
         self._max_tuned = max_tuned
+        self._seed = seed  # of the jitter of searches
         self._sign = sign
         self._thread = ThreadPoolExecutor(1, "inversions", _step_back)
         self._tuned: OrderedDict[str, Inverter] = OrderedDict()
@@ -94,7 +95,7 @@ class Inversions:
         except PhotoError as error:
             return Refusal(error.code, str(error), spec["field"], error.allowed).as_payload()
         problem = problem_of(inverter, carried["target"], spec["space"])
-        state, options = _state_of(carried["state"], problem), _options(spec)
+        state, options = _state_of(carried["state"], problem), _options(spec, self._seed)
         if spec["mode"] != "encoder":
             until = time.monotonic() + PIECE_S
             state = advance(
@@ -215,8 +216,9 @@ def _errors(
     }
 
 
-def _options(spec: Mapping[str, Any]) -> InversionOptions:
-    return InversionOptions() if spec["steps"] is None else InversionOptions(steps=spec["steps"])
+def _options(spec: Mapping[str, Any], seed: int) -> InversionOptions:
+    options = InversionOptions(seed=seed)
+    return options if spec["steps"] is None else replace(options, steps=spec["steps"])
 
 
 def _arrays_of(state: InversionState) -> Answer:

@@ -241,7 +241,7 @@ class GeneratorRunner:
         take_one_torch_thread()  # as in_passing_thread says, the team is that of the renderer
         self._helpers = ThreadPoolExecutor(initializer=take_one_torch_thread)
         self._sign = signing_of(config)
-        self._inversions = Inversions(config.max_pixels, config.max_tuned, self._sign)
+        self._inversions = Inversions(config.max_pixels, config.max_tuned, config.seed, self._sign)
         self._script = config.perceptual_network
         self._loaded: dict[str, LoadedGenerator] = {}
         self._in_torch: dict[str, LoadedGenerator] = {}

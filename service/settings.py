@@ -86,6 +86,13 @@ class Settings(BaseSettings):
         le=64,
         description="generators tuned for one image (pivotal) that a runner keeps for its edits",
     )
+    seed: int = Field(
+        default=0,
+        ge=0,
+        lt=2**32,
+        description="of the noise that inversions search with; nothing else draws numbers that a "
+        "request does not name",
+    )
     perceptual_network: FilePath | None = Field(
         default=None,
         description="TorchScript file that inversions compare features by: images [N, 3, H, W] in "
