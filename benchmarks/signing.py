@@ -19,7 +19,7 @@ from rich.table import Table
 from benchmarks.pairs import medians, save
 from export.sampling import sample_latents
 from model_store import StoredModel, find_model, to_pixels
-from service.images import Encoding, ImageFormat
+from service.images import Encoding, ImageFormat, encode_frames
 from service.provenance import Provenance
 from service.rendering import compress
 from service.settings import Settings
@@ -59,7 +59,7 @@ def compare(model: StoredModel, sign: Sign, repeats: int) -> list[dict[str, obje
             encoding = Encoding(format, QUALITY, None)
             of = Provenance.of(model.card)
             runs = {
-                name: partial(compress, frames, encoding, False, of, how)
+                name: partial(compress, frames, encoding, False, of, encode_frames, how)
                 for name, how in (("alone", unsigned), ("signed", sign))
             }
             times = medians(runs, repeats, time.process_time)

@@ -6,10 +6,7 @@ from typing import Any
 import numpy as np
 
 from model_store import PlannedEdit
-from service.engine import Frame, Generated, Walked
-from service.inverting import Inverted
-from service.provenance import SERVICE_VERSION
-from service.schema import (
+from service.answer_schema import (
     DirectionsAnswer,
     EditAnswer,
     EditBodyAnswer,
@@ -25,6 +22,9 @@ from service.schema import (
     ScoreAnswer,
     Scores,
 )
+from service.engine import Frame, Generated, Walked
+from service.inverting import Inverted
+from service.provenance import SERVICE_VERSION
 from service.specs import InversionSpec, ServedCard, WalkSpec
 
 

@@ -12,6 +12,17 @@ from typing import TypeVar
 
 from model_store import Starts
 from service import answers, specs
+from service.answer_schema import (
+    DirectionsAnswer,
+    EditBodyAnswer,
+    EditSummary,
+    FrameAnswer,
+    GenerateAnswer,
+    InvertAnswer,
+    ModelsAnswer,
+    ScoreAnswer,
+    ServedModel,
+)
 from service.budget import Budget
 from service.cache import AnswerCache, digest
 from service.calls import Call
@@ -23,21 +34,12 @@ from service.images import MEDIA_TYPES, Encoding
 from service.inverting import InversionProgress, Inverted
 from service.provenance import SERVICE_VERSION
 from service.schema import (
-    DirectionsAnswer,
     DirectionsBody,
     EditBody,
-    EditBodyAnswer,
     EditImageBody,
-    EditSummary,
-    FrameAnswer,
-    GenerateAnswer,
     GenerateBody,
-    InvertAnswer,
     InvertBody,
-    ModelsAnswer,
-    ScoreAnswer,
     ScoreBody,
-    ServedModel,
 )
 from service.specs import InversionSpec, ServedCard, WalkSpec
 

@@ -4,15 +4,8 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, Field
 
-from service.schema import (
-    DirectionsBody,
-    EditBody,
-    ErrorDetail,
-    GenerateBody,
-    InvertBody,
-    Request,
-    ScoreBody,
-)
+from service.answer_schema import ErrorDetail
+from service.schema import DirectionsBody, EditBody, GenerateBody, InvertBody, Request, ScoreBody
 
 Kind = Literal["edit", "generate", "score", "directions", "invert"]
 State = Literal["queued", "running", "done", "failed", "cancelled"]

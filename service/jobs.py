@@ -16,6 +16,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from service import answers, metrics
+from service.answer_schema import EditBodyAnswer, ErrorDetail, FrameAnswer, InvertAnswer
 from service.cache import digest
 from service.calls import Call
 from service.errors import ApiError
@@ -32,7 +33,6 @@ from service.job_schema import (
 )
 from service.job_store import Job, JobStore, JobStoreError
 from service.request_ids import working_on
-from service.schema import EditBodyAnswer, ErrorDetail, FrameAnswer, InvertAnswer
 from service.settings import Settings
 from service.steady_clock import Clock, SteadyClock
 

@@ -9,6 +9,15 @@ from starlette.routing import Route
 
 from service import http_calls, streaming
 from service.access import ADMIN_PATHS, Access, Door
+from service.answer_schema import (
+    DirectionsAnswer,
+    EditBodyAnswer,
+    ErrorAnswer,
+    GenerateAnswer,
+    InvertAnswer,
+    ModelsAnswer,
+    ScoreAnswer,
+)
 from service.api_docs import add_docs
 from service.errors import ApiError
 from service.guards import BodyLimit, install_error_handlers
@@ -32,18 +41,11 @@ from service.playground import add_playground
 from service.reloading import Reloaded
 from service.request_log import RequestLog
 from service.schema import (
-    DirectionsAnswer,
     DirectionsBody,
     EditBody,
-    EditBodyAnswer,
     EditImageBody,
-    ErrorAnswer,
-    GenerateAnswer,
     GenerateBody,
-    InvertAnswer,
     InvertBody,
-    ModelsAnswer,
-    ScoreAnswer,
     ScoreBody,
 )
 from service.sending import Outbox

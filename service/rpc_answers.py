@@ -5,8 +5,7 @@ from typing import Any
 
 from google.protobuf import json_format
 
-from service.inverting import InversionProgress
-from service.schema import (
+from service.answer_schema import (
     EditAnswer,
     EditBodyAnswer,
     EditSummary,
@@ -21,6 +20,7 @@ from service.schema import (
     Scores,
     ServedModel,
 )
+from service.inverting import InversionProgress
 from service.wire import edit_pb2 as wire
 
 

@@ -5,7 +5,7 @@ errors cross as values, because BentoML loses the class of an exception.
 """
 
 import asyncio
-from collections.abc import Callable, Hashable, MutableMapping, Sequence
+from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
@@ -15,8 +15,6 @@ import torch
 
 from model_store import (
     Inverter,
-    ModelCard,
-    ModelStoreError,
     Starts,
     StoredModel,
     find_model,
@@ -31,7 +29,6 @@ from service.backends import Backend
 from service.batcher import Batcher, BatchLimits, even_share
 from service.cancelling import Calls
 from service.draining import Holds
-from service.errors import Refusal
 from service.gpu_metrics import watch_gpus
 from service.images import Encoding
 from service.inversions import Inversions
@@ -46,6 +43,7 @@ from service.processes import (
 from service.provenance import Provenance
 from service.rendering import LoadedGenerator, Points, compress, latents_of, synthesise
 from service.request_timers import end_timers_with_requests
+from service.resident_models import describe, keep_only, prepared
 from service.settings import Settings, settings
 from service.signing import signing_of
 from service.specs import WalkSpec
@@ -67,34 +65,6 @@ Found = TypeVar("Found")
 
 def _limits(config: Settings, batch_size: int) -> BatchLimits:
     return BatchLimits(batch_size, config.max_batch_wait_ms / 1000, config.max_queue)
-
-
-async def _prepared(load: Callable[[str], None], tags: Sequence[str]) -> dict[str, Any]:
-    """Nothing once all models are loaded, beside the work in hand; or a refusal."""
-    try:
-        for tag in tags:
-            await asyncio.to_thread(load, tag)
-    except ModelStoreError as error:
-        return Refusal("internal", str(error)).as_payload()
-    return {}
-
-
-def _keep_only(tags: Sequence[str], *loaded: MutableMapping[str, Any]) -> None:
-    for of_tag in loaded:
-        for tag in of_tag.keys() - set(tags):
-            del of_tag[tag]
-
-
-def _describe(tag: str, card: ModelCard, backend: Backend, is_loaded: bool) -> None:
-    _, _, version = tag.partition(":")
-    metrics.MODEL_INFO.labels(
-        card.name,
-        version,
-        card.family,
-        backend.name,
-        str(backend.device),
-        backend.provider_name,
-    ).set(is_loaded)
 
 
 @bentoml.service(
@@ -165,12 +135,12 @@ class ClassifierRunner:
     @bentoml.api
     async def load(self, payload: Any) -> Any:
         """Have models ready before a request asks for them."""
-        return await _prepared(self._ensure, payload["tags"])
+        return await prepared(self._ensure, payload["tags"])
 
     @bentoml.api
     async def keep(self, payload: Any) -> Any:
         """Forget all models but these."""
-        _keep_only(payload["tags"], self._loaded)
+        keep_only(payload["tags"], self._loaded)
         return {}
 
     @bentoml.api
@@ -286,14 +256,14 @@ class GeneratorRunner:
     @bentoml.api
     async def load(self, payload: Any) -> Any:
         """Have models ready before a request asks for them."""
-        return await _prepared(self._ensure, payload["tags"])
+        return await prepared(self._ensure, payload["tags"])
 
     @bentoml.api
     async def keep(self, payload: Any) -> Any:
         """Forget all models but these."""
         for tag in self._loaded.keys() - set(payload["tags"]):
-            _describe(tag, self._loaded[tag].generator.card, self._backend, is_loaded=False)
-        _keep_only(payload["tags"], self._loaded, self._in_torch, self._inverters)
+            describe(tag, self._loaded[tag].generator.card, self._backend, is_loaded=False)
+        keep_only(payload["tags"], self._loaded, self._in_torch, self._inverters)
         return {}
 
     @bentoml.api
@@ -398,7 +368,7 @@ class GeneratorRunner:
         self._loaded[model.tag] = in_passing_thread(
             lambda: self._backend.load(model), self._threads
         )
-        _describe(model.tag, model.card, self._backend, is_loaded=True)
+        describe(model.tag, model.card, self._backend, is_loaded=True)
 
     def _torch_of(self, tag: str) -> LoadedGenerator:
         """A loaded model in plain torch, for gradients and for styles."""

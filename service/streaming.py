@@ -14,9 +14,9 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from service import metrics
+from service.answer_schema import EditSummary, FrameAnswer
 from service.errors import ApiError
 from service.http_calls import headers
-from service.schema import EditSummary, FrameAnswer
 
 logger = logging.getLogger("gradctrl.service")
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from clients.proto.generate import PACKAGES, PROTO_ROOT, generate
 from model_store import AttributeCard, EditDefaults, InversionCard, Provenance
-from service import schema
+from service import answer_schema, schema
 from service.wire import edit_pb2 as wire
 from tests.servers import ROOT
 
@@ -27,23 +27,23 @@ PAIRS: dict[str, type[BaseModel]] = {
     "Source": schema.Source,
     "Output": schema.EditOutput,
     "Inversion": schema.InversionRequest,
-    "InversionErrors": schema.InversionErrors,
-    "InversionReport": schema.InversionAnswer,
+    "InversionErrors": answer_schema.InversionErrors,
+    "InversionReport": answer_schema.InversionAnswer,
     "InvertRequest": schema.InvertBody,
-    "InvertResult": schema.InvertAnswer,
+    "InvertResult": answer_schema.InvertAnswer,
     "Stop": schema.StopRequest,
     "Exclusion": schema.ExcludeRequest,
     "GenerateRequest": schema.GenerateBody,
     "ScoreRequest": schema.ScoreBody,
-    "EditResponse": schema.EditBodyAnswer,
-    "EditSummary": schema.EditSummary,
-    "EditReport": schema.EditAnswer,
-    "Frame": schema.FrameAnswer,
-    "Receipt": schema.Receipt,
-    "GenerateResponse": schema.GenerateAnswer,
-    "ScoreResponse": schema.ScoreAnswer,
-    "ListModelsResponse": schema.ModelsAnswer,
-    "Model": schema.ServedModel,
+    "EditResponse": answer_schema.EditBodyAnswer,
+    "EditSummary": answer_schema.EditSummary,
+    "EditReport": answer_schema.EditAnswer,
+    "Frame": answer_schema.FrameAnswer,
+    "Receipt": answer_schema.Receipt,
+    "GenerateResponse": answer_schema.GenerateAnswer,
+    "ScoreResponse": answer_schema.ScoreAnswer,
+    "ListModelsResponse": answer_schema.ModelsAnswer,
+    "Model": answer_schema.ServedModel,
 }
 PROTO_ONLY = {
     "EditResponse": {"space"},
