@@ -18,9 +18,11 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from http import HTTPStatus
 
 import httpx
 import numpy as np
+import urllib3
 from rich.console import Console
 from rich.table import Table
 
@@ -105,13 +107,14 @@ def served(
     """Figures of a server at every number of clients."""
     attribute = model.card.attributes[0]
     wish = {"attribute": attribute.name, "target": attribute.classes[-1], "steps": steps}
-    limits = httpx.Limits(max_connections=max(clients))
-    with httpx.Client(base_url=url, timeout=120, limits=limits) as client:
+    # Not httpx: of the machine that it measures it takes 1.7 ms of CPU an edit, with the JSON read.
+    with urllib3.connection_from_url(url, maxsize=max(clients), timeout=120, retries=1) as pool:
 
         def call(seed: int) -> None:
             body = {"source": {"seed": seed}, "edits": [wish]}
-            answer = client.post("/v1/edit", json=body).raise_for_status()
-            assert len(answer.json()["frames"]) == steps + 1
+            answer = pool.request("POST", "/v1/edit", json=body)
+            assert answer.status == HTTPStatus.OK, answer.data[:200]
+            assert answer.data.count(b'"image"') == steps + 1
 
         timed("warm-up", 4, min(20, edits), lambda seed: call(10_000_000 + seed))
         found = []
