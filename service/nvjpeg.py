@@ -16,7 +16,7 @@ from service.images import Encoding, encode_frames, resized
 from service.provenance import Provenance, xmp_of
 
 XMP_NAME = b"http://ns.adobe.com/xap/1.0/\0"  # before an XMP packet: Adobe's specification, part 3
-INSTALL = "pip install 'gradctrl[nvjpeg]'"
+INSTALL = "pip install -e '.[nvjpeg]'"
 _START, _APP0, _APP1 = b"\xff\xd8", b"\xff\xe0", b"\xff\xe1"  # markers of JPEG, ITU-T T.81
 
 
@@ -69,7 +69,7 @@ def find_codec(device: torch.device) -> Any:
     try:
         return importlib.import_module("nvidia.nvimgcodec")
     except ImportError as error:
-        raise NoNvJpegError(f"nvjpeg needs nvImageCodec: {INSTALL}") from error
+        raise NoNvJpegError(f"nvjpeg needs the extra nvjpeg: {INSTALL} ({error})") from error
 
 
 def with_xmp(jpeg: bytes, provenance: Provenance) -> bytes:
