@@ -1,4 +1,4 @@
-"""Results to answers: indices become names again. The way up of schema.py."""
+"""Results to answers: indices become names again. The way up of answer_schema.py."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -143,7 +143,8 @@ def _stop_listening(handler: Any) -> None:
 
     BentoML's parent process shares the socket: connections would be taken and never answered.
     Several workers of the API share it as well: then one of them is first. The socket of a port
-    listens again when a successor of this worker asks; the Unix socket of a runner never would.
+    listens again as soon as a successor of this worker asks. The Unix socket of a runner never
+    would, and needs it less: the API ends before its runners, a successor takes what waits.
     """
     for server in getattr(getattr(handler, "__self__", None), "servers", ()):
         for listening in server.sockets:

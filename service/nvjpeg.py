@@ -20,7 +20,7 @@ INSTALL = "pip install -e '.[nvjpeg]'"
 _START, _APP0, _APP1 = b"\xff\xd8", b"\xff\xe0", b"\xff\xe1"  # markers of JPEG, ITU-T T.81
 
 
-class NoNvJpegError(RuntimeError):
+class NoNvJpegError(Exception):
     """nvJPEG is asked for and is not there, or does not encode."""
 
 
@@ -57,8 +57,12 @@ class NvJpeg:
 
 def open_nvjpeg(device: torch.device) -> NvJpeg:
     """An encoder that has made a first frame; NoNvJpegError where it cannot."""
-    opened = NvJpeg(device, find_codec(device))
-    opened.encode_frames([np.zeros((16, 16, 3), np.uint8)], Encoding("jpeg", 90, None))
+    codec = find_codec(device)
+    try:
+        opened = NvJpeg(device, codec)
+        opened.encode_frames([np.zeros((16, 16, 3), np.uint8)], Encoding("jpeg", 90, None))
+    except RuntimeError as error:  # of nvImageCodec, such as for a missing driver
+        raise NoNvJpegError(f"nvjpeg does not work here: {error}") from error
     return opened
 
 

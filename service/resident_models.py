@@ -1,4 +1,7 @@
-"""The models that a runner holds: made ready, forgotten, described to operators."""
+"""The models that a runner holds: made ready, forgotten, shown to operators.
+
+Knows nothing about what they compute.
+"""
 
 import asyncio
 from collections.abc import Callable, MutableMapping, Sequence
@@ -10,7 +13,7 @@ from service.backends import Backend
 from service.errors import Refusal
 
 
-async def prepared(load: Callable[[str], None], tags: Sequence[str]) -> dict[str, Any]:
+async def load_all(load: Callable[[str], None], tags: Sequence[str]) -> dict[str, Any]:
     """Nothing once all models are loaded, beside the work in hand; or a refusal."""
     try:
         for tag in tags:
@@ -20,14 +23,14 @@ async def prepared(load: Callable[[str], None], tags: Sequence[str]) -> dict[str
     return {}
 
 
-def keep_only(tags: Sequence[str], *loaded: MutableMapping[str, Any]) -> None:
+def forget_others(tags: Sequence[str], *loaded: MutableMapping[str, Any]) -> None:
     """Forget what is held of all models but these."""
     for of_tag in loaded:
         for tag in of_tag.keys() - set(tags):
             del of_tag[tag]
 
 
-def describe(tag: str, card: ModelCard, backend: Backend, is_loaded: bool) -> None:
+def show_model(tag: str, card: ModelCard, backend: Backend, is_loaded: bool) -> None:
     """Set the metric that says which models a process has, and how they are computed."""
     _, _, version = tag.partition(":")
     metrics.MODEL_INFO.labels(

@@ -264,8 +264,10 @@ async def reload(request: Request) -> Reloaded:
 
 
 def _image_tag(request: Request, name: str, weak: bool = False) -> str:
-    """The ETag of an answer with images: signatures differ, and a copy from before has none."""
-    if request.app.state.config.c2pa_certificate is None:
+    """The ETag of an answer with images: settings decide its bytes too, and signatures differ."""
+    config: Settings = request.app.state.config
+    name = f"{name}-{config.rendering}"
+    if config.c2pa_certificate is None:
         return entity_tag(name, weak)
     return entity_tag(f"{name}-signed", weak=True)
 

@@ -32,7 +32,9 @@ class RunnerSockets:
     def restore(self) -> None:
         """Put deleted socket files back."""
         for path, link in self._links.items():
-            if not path.exists():
+            if path.exists():
+                continue
+            with suppress(FileExistsError, FileNotFoundError):  # another API worker was faster
                 path.parent.mkdir(mode=0o700, exist_ok=True)
                 os.link(link, path)
                 self._put_back.add(path)

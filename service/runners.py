@@ -43,7 +43,7 @@ from service.processes import (
 from service.provenance import Provenance
 from service.rendering import LoadedGenerator, Points, compress, latents_of, synthesise
 from service.request_timers import end_timers_with_requests
-from service.resident_models import describe, keep_only, prepared
+from service.resident_models import forget_others, load_all, show_model
 from service.settings import Settings, settings
 from service.signing import signing_of
 from service.specs import WalkSpec
@@ -135,12 +135,12 @@ class ClassifierRunner:
     @bentoml.api
     async def load(self, payload: Any) -> Any:
         """Have models ready before a request asks for them."""
-        return await prepared(self._ensure, payload["tags"])
+        return await load_all(self._ensure, payload["tags"])
 
     @bentoml.api
     async def keep(self, payload: Any) -> Any:
         """Forget all models but these."""
-        keep_only(payload["tags"], self._loaded)
+        forget_others(payload["tags"], self._loaded)
         return {}
 
     @bentoml.api
@@ -256,14 +256,14 @@ class GeneratorRunner:
     @bentoml.api
     async def load(self, payload: Any) -> Any:
         """Have models ready before a request asks for them."""
-        return await prepared(self._ensure, payload["tags"])
+        return await load_all(self._ensure, payload["tags"])
 
     @bentoml.api
     async def keep(self, payload: Any) -> Any:
         """Forget all models but these."""
         for tag in self._loaded.keys() - set(payload["tags"]):
-            describe(tag, self._loaded[tag].generator.card, self._backend, is_loaded=False)
-        keep_only(payload["tags"], self._loaded, self._in_torch, self._inverters)
+            show_model(tag, self._loaded[tag].generator.card, self._backend, is_loaded=False)
+        forget_others(payload["tags"], self._loaded, self._in_torch, self._inverters)
         return {}
 
     @bentoml.api
@@ -368,7 +368,7 @@ class GeneratorRunner:
         self._loaded[model.tag] = in_passing_thread(
             lambda: self._backend.load(model), self._threads
         )
-        describe(model.tag, model.card, self._backend, is_loaded=True)
+        show_model(model.tag, model.card, self._backend, is_loaded=True)
 
     def _torch_of(self, tag: str) -> LoadedGenerator:
         """A loaded model in plain torch, for gradients and for styles."""

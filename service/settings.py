@@ -90,8 +90,7 @@ class Settings(BaseSettings):
         default=0,
         ge=0,
         lt=2**32,
-        description="of the noise that inversions search with; nothing else draws numbers that a "
-        "request does not name",
+        description="of the noise that inversions search with",
     )
     perceptual_network: FilePath | None = Field(
         default=None,
@@ -218,6 +217,11 @@ class Settings(BaseSettings):
     metrics_host: str = Field(
         default="127.0.0.1", description="address that the metrics port binds"
     )
+
+    @property
+    def rendering(self) -> str:
+        """What decides an image beside its request and its model."""
+        return f"{self.backend}-{self.dtype}-{self.jpeg_encoder}-{self.seed}"
 
     @field_validator("models", "reload_models", "cors_origins", mode="before")
     @classmethod

@@ -110,20 +110,32 @@ def test_several_workers_of_the_api_all_end(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("service", ["generator_runner", "edit_service"])
+@pytest.mark.parametrize(
+    ("service", "workers"), [("generator_runner", 1), ("edit_service", 1), ("edit_service", 2)]
+)
 def test_a_worker_that_is_told_alone_leaves_its_successor_a_good_socket(
-    tiny_style: StoredModel, bentoml_home: Path, tmp_path: Path, service: str
+    tiny_style: StoredModel, bentoml_home: Path, tmp_path: Path, service: str, workers: int
 ) -> None:
-    with running_server(bentoml_home, tmp_path / "log.txt", "--models", "tiny-style") as url:
+    so_many = {"BENTOML_CONFIG_OPTIONS": f"services.{service}.workers={workers}"}
+    log = tmp_path / "log.txt"
+    with running_server(bentoml_home, log, "--models", "tiny-style", **so_many) as url:
         told = runner_of(url, service)
         told.send_signal(signal.SIGTERM)
         told.wait(GRACE_S)
         wait_until_served(url)
-        successor = runner_of(url, service)
-        assert successor.pid != told.pid
-        before = cpu_s(successor)
+        after = workers_of(url, service)
+        assert told not in after
+        assert len(after) == workers
+        before = [cpu_s(worker) for worker in after]
         time.sleep(IDLE_S)
-        assert cpu_s(successor) - before < IDLE_S / 4  # on a broken socket it spins
+        used = [cpu_s(worker) - had for worker, had in zip(after, before, strict=True)]
+        assert max(used) < IDLE_S / 4  # on a broken socket it spins
+
+
+def workers_of(url: str, service: str) -> list[psutil.Process]:
+    """The processes of a service in a tree."""
+    tree = server_of(url).children(recursive=True)
+    return [one for one in tree if service in one.cmdline()]
 
 
 def wait_until_served(url: str) -> None:

@@ -1,11 +1,14 @@
 """service/nvjpeg.py: the files are those of Pillow, with another encoder behind them."""
 
+import io
 import sys
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
+from service import nvjpeg
 from service.backends import Backend
 from service.images import Encoding, ImageFormat, encode, encode_frames
 from service.nvjpeg import NoNvJpegError, NvJpeg, open_nvjpeg, with_xmp
@@ -54,6 +57,16 @@ def test_a_frame_that_is_not_encoded_is_an_error() -> None:
         NvJpeg(CPU, PillowCodec(refused=1)).encode_frames(FRAMES, Encoding("jpeg", 70, None))
 
 
+def test_an_encoder_without_a_driver_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Driverless(PillowCodec):
+        def Encoder(self, **arguments: object) -> PillowCodec:  # noqa: N802
+            raise RuntimeError("Could not create encoder. Code: 8")
+
+    monkeypatch.setattr(nvjpeg, "find_codec", lambda device: Driverless())
+    with pytest.raises(NoNvJpegError, match="Code: 8"):
+        open_nvjpeg(torch.device("cuda"))
+
+
 def test_nvjpeg_is_not_replaced_where_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     config = Settings(jpeg_encoder="nvjpeg", device="cpu")
     with pytest.raises(NoNvJpegError, match="CUDA device, got cpu"):
@@ -67,7 +80,10 @@ def test_nvjpeg_is_not_replaced_where_it_is_missing(monkeypatch: pytest.MonkeyPa
 @pytest.mark.gpu  # never run yet: there was no device
 def test_a_gpu_encodes_what_pillow_does() -> None:
     encoding = Encoding("jpeg", 90, None)
-    files = open_nvjpeg(torch.device("cuda", torch.cuda.current_device())).encode_frames(
-        FRAMES, encoding, RECEIPT
-    )
-    assert [file[:2] for file in files] == [b"\xff\xd8"] * 3
+    gpu = open_nvjpeg(torch.device("cuda", torch.cuda.current_device()))
+    smooth = [np.full((16, 24, 3), colour, np.uint8) for colour in ((200, 30, 60), (9, 99, 199))]
+    for file, other in zip(
+        gpu.encode_frames(smooth, encoding), encode_frames(smooth, encoding), strict=True
+    ):
+        ours, theirs = (np.asarray(Image.open(io.BytesIO(one)), int) for one in (file, other))
+        assert np.abs(ours - theirs).mean() < 2

@@ -34,6 +34,19 @@ def test_what_nobody_deleted_stays_for_the_successor(path: Path) -> None:
     assert path.exists()
 
 
+def test_of_two_workers_the_first_puts_back_and_the_second_goes_on(path: Path) -> None:
+    first, second = (RunnerSockets([f"file://{path}"]) for _ in range(2))
+    path.unlink()
+    path.parent.rmdir()
+    first.restore()
+    second.restore()
+    first.remove()
+    second.restore()  # as it does until it ends itself
+    assert path.exists()
+    second.remove()
+    assert list(path.parent.parent.iterdir()) == []
+
+
 def test_runners_of_other_machines_have_no_files(tmp_path: Path) -> None:
     sockets = RunnerSockets(["http://generator:3000", f"file://{tmp_path}/gone.sock"])
     sockets.restore()
