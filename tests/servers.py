@@ -1,6 +1,7 @@
 """Starts and stops the real service as a user would, in its own process group."""
 
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -14,13 +15,24 @@ import httpx
 import psutil
 
 READY_TIMEOUT_S = 120
+PORTS = range(12_000, 32_000)  # below those that Linux gives to outgoing connections
+_given: set[int] = set()
 ROOT = Path(__file__).resolve().parent.parent
 
 
 def free_port() -> int:
-    """A port that nobody listens on just now."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
+    """A port that nobody listens on just now and no other call has got.
+
+    Not one that the kernel picks: a connection of another test may take it before a server does.
+    """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    for port in random.sample(PORTS[worker::workers], k=len(PORTS) // workers):
+        if port not in _given:
+            _given.add(port)
+            with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+                return port
+    raise AssertionError(f"no port of {PORTS} is free")
 
 
 @contextmanager

@@ -126,10 +126,16 @@ def test_a_worker_that_is_told_alone_leaves_its_successor_a_good_socket(
         after = workers_of(url, service)
         assert told not in after
         assert len(after) == workers
-        before = [cpu_s(worker) for worker in after]
-        time.sleep(IDLE_S)
-        used = [cpu_s(worker) - had for worker, had in zip(after, before, strict=True)]
-        assert max(used) < IDLE_S / 4  # on a broken socket it spins
+        deadline = time.monotonic() + RESTART_S
+        while most_used(after) > IDLE_S / 4:  # on a broken socket one spins
+            assert time.monotonic() < deadline
+
+
+def most_used(processes: list[psutil.Process]) -> float:
+    """Seconds of a core that the busiest uses within IDLE_S."""
+    before = [cpu_s(one) for one in processes]
+    time.sleep(IDLE_S)
+    return max(cpu_s(one) - had for one, had in zip(processes, before, strict=True))
 
 
 def workers_of(url: str, service: str) -> list[psutil.Process]:
