@@ -117,7 +117,7 @@ def _pictures(run: Run, protocol: str, cells: Cells, names: Sequence[str]) -> li
 
 def _ablation_section(run: Run, results: Results) -> str:
     names = [one.name for one in run.bench.judge.attributes]
-    channels = run.model.card.latent_shape[1]
+    channels = run.model.card.head_channels
     titles = {
         "top-k": (f"channels protected for each other attribute, of {channels}", "top_k.png"),
         "labels": ("labels per class", "labels.png"),
