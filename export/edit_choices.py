@@ -8,7 +8,8 @@ from model_store import AttributeCard, EditDefaults, Exclusion, ModelCard
 
 _STEPS = 8
 _GOALS = (0.8, 0.9, 0.95, 0.98, 0.99, 0.998)  # of heads that read all layers
-_STEP_SIZE = 0.5  # with a goal: bounds steps, and is what methods without goals walk
+_STEP_SIZES = (0.25, 0.35, 0.5, 0.7, 1.0)  # with a goal: of walks that have none
+_FIRST_OF_STEP_SIZES = 2
 _LENGTHS = (1.5, 2.5, 3.5, 5.0, 7.0, 10.0)  # L2 of the whole walk, of other heads
 _FIRST_OF_EXTENTS = 2
 _MASKED_SHARES = (0.0125, 0.025, 0.05, 0.1, 0.2, 0.5)  # the last three: the paper's 50, 100, 250
@@ -21,6 +22,7 @@ class EditChoice:
     extent: float  # the goal of heads that read all layers, else the length of the whole walk
     layers: tuple[int, int]  # half-open
     top_k: Mapping[str, int]  # of every other attribute; 0 leaves it unprotected, 1 projects alone
+    step_size: float = _STEP_SIZES[_FIRST_OF_STEP_SIZES]  # unless the length of the walk gives it
 
     def as_defaults(self, card: ModelCard) -> EditDefaults:
         """As the card states it."""
@@ -28,7 +30,7 @@ class EditChoice:
         masks = [Exclusion(attribute=name, top_k=k) for name, k in self.top_k.items() if k]
         return EditDefaults(
             steps=_STEPS,
-            step_size=_STEP_SIZE if wide else round(self.extent / _STEPS, 4),
+            step_size=self.step_size if wide else round(self.extent / _STEPS, 4),
             goal=self.extent if wide else None,
             exclude=tuple(masks),
             layers=self.layers,
@@ -57,6 +59,11 @@ def variations(card: ModelCard, attribute: AttributeCard) -> Iterator[Vary]:
     for name in _others(card, attribute):
         yield partial(_with_masks, names=[name], top_ks=top_ks)
     yield partial(_with_extents, extents=_extents(card))
+
+
+def step_variations(card: ModelCard, choice: EditChoice) -> list[EditChoice]:
+    """Other lengths of a step for walks without the goal; none where the extent is the length."""
+    return [replace(choice, step_size=size) for size in _STEP_SIZES] if _is_wide(card) else []
 
 
 def _is_wide(card: ModelCard) -> bool:

@@ -15,6 +15,8 @@ from export.sampling import drawn_labels, sample_latents
 from export.strips import LocalModel
 from model_store import AttributeCard, EditDefaults, plan_edit, walk_plan
 
+LONGEST_WALK = 40  # steps
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -80,11 +82,43 @@ def edit_samples(
 ) -> Outcome:
     """Every sample to another class than it shows, drawn uniformly."""
     index = onlooker.attributes.index(attribute.name)
-    before = samples.labels[:, index]
-    target = draw_targets(before, len(attribute.classes), seed)
-    after = onlooker.labels(edited(model, samples.latents, attribute, target, defaults)).numpy()
+    target = draw_targets(samples.labels[:, index], len(attribute.classes), seed)
+    ends = _paths(model, samples.latents, attribute, target, defaults)[:, -1]
+    return _outcome(onlooker, samples, index, target, onlooker.labels(ends).numpy())
+
+
+def walk_samples(
+    model: LocalModel,
+    onlooker: Onlooker,
+    samples: Samples,
+    attribute: AttributeCard,  # one that the onlooker knows
+    defaults: EditDefaults,
+    seed: int = 0,
+) -> Outcome:
+    """The same by steps of one length, until the onlooker sees the target: up to LONGEST_WALK."""
+    index = onlooker.attributes.index(attribute.name)
+    target = draw_targets(samples.labels[:, index], len(attribute.classes), seed)
+    size = defaults.step_size
+    paths = _paths(model, samples.latents, attribute, target, defaults, LONGEST_WALK, size)
+    labels = samples.labels.copy()
+    for step in range(1, paths.shape[1]):
+        on_the_way = np.flatnonzero(labels[:, index] != target)
+        if not len(on_the_way):
+            break
+        labels[on_the_way] = onlooker.labels(paths[on_the_way, step]).numpy()
+    return _outcome(onlooker, samples, index, target, labels)
+
+
+def _outcome(
+    onlooker: Onlooker,
+    samples: Samples,
+    index: int,  # of the edited attribute
+    target: np.ndarray,  # [N], int64
+    after: np.ndarray,  # [N, A], int64
+) -> Outcome:
     changed = after != samples.labels
     changed[:, index] = False
+    before = samples.labels[:, index]
     return Outcome(before, target, after[:, index] == target, changed, onlooker.attributes)
 
 
@@ -94,19 +128,24 @@ def draw_targets(before: np.ndarray, num_classes: int, seed: int) -> np.ndarray:
     return (before + shift) % num_classes
 
 
-def edited(
+def _paths(
     model: LocalModel,
     latents: Tensor,  # [N, L, C]
     attribute: AttributeCard,
     target: np.ndarray,  # [N], int64
     defaults: EditDefaults,
-) -> Tensor:
-    """Where edits with these defaults end [N, L, C]; a refused one stays."""
+    steps: int | None = None,
+    step_size: float | None = None,
+) -> Tensor:  # [N, T, L, C]
+    """All frames of edits with these defaults, or of so many steps of one length.
+
+    A refused one stays where it is.
+    """
     card = model.generator.card
     tried = attribute.model_copy(update={"defaults": defaults})
     others = tuple(tried if one.name == tried.name else one for one in card.attributes)
     planned = card.model_copy(update={"attributes": others})
-    edits = [plan_edit(planned, tried.name, tried.classes[t]) for t in target]
+    edits = [plan_edit(planned, tried.name, tried.classes[t], steps, step_size) for t in target]
     plan, ranges = walk_plan(edits, latents.device)
     with torch.inference_mode():
-        return walk_latents(model.heads, latents, plan, ranges).latents[:, -1]
+        return walk_latents(model.heads, latents, plan, ranges).latents

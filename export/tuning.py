@@ -1,7 +1,7 @@
 """`gradctrl tune`: the defaults of every attribute, chosen by what edits do to validation images.
 
-Tries goals or lengths, layers and masks one after the other and keeps what reaches the target
-clearly more often and more cleanly. Knows nothing about training or files.
+Tries goals or lengths, layers, masks and step sizes one after the other and keeps what reaches the
+target clearly more often and more cleanly. Knows nothing about training or files.
 """
 
 from collections.abc import Callable
@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 
 from export.banks import Bank
-from export.edit_choices import EditChoice, first_choice, variations
+from export.edit_choices import EditChoice, first_choice, step_variations, variations
 from export.errors import LabelError
 from export.evaluation import make_judge
 from export.labels import read_labels
 from export.onlookers import Onlooker, image_onlooker, reader_onlooker
-from export.outcomes import Outcome, Samples, draw_samples, edit_samples
+from export.outcomes import Outcome, Samples, draw_samples, edit_samples, walk_samples
 from export.reading import small_images
 from export.strips import LocalModel, load_local
 from export.teaching import TeachOptions, choose_labelled, fit_readers
@@ -37,7 +37,9 @@ class Tuned:
     def describe(self) -> str:
         """A line for people."""
         one = self.attribute.defaults
-        extent = f"step size {one.step_size}" if one.goal is None else f"goal {one.goal}"
+        extent = f"step size {one.step_size}"
+        if one.goal is not None:
+            extent = f"goal {one.goal}, {extent}"
         masks = ", ".join(f"{name}:{k}" for name, k in one.as_pairs()) or "none"
         return (
             f"success {self.outcome.reached.mean():.2f}, accuracy {self.outcome.accuracy:.2f} "
@@ -115,5 +117,34 @@ def tune_attribute(
         best, found = max(tried, key=lambda pair: pair[1].worth, default=(chosen, given))
         if found.is_clearly_better(given):
             chosen, given = best, found
+    for step in _better_steps(model, onlooker, samples, attribute, chosen):
+        found = outcome(step)
+        if not given.is_clearly_better(found):
+            chosen, given = step, found
+            break
     tuned = attribute.model_copy(update={"defaults": chosen.as_defaults(card)})
     return Tuned(tuned, given)
+
+
+def _better_steps(
+    model: LocalModel,
+    onlooker: Onlooker,
+    samples: Samples,
+    attribute: AttributeCard,
+    chosen: EditChoice,
+) -> list[EditChoice]:
+    """Lengths of a step whose walks until the target shows are clearly better; the best first.
+
+    A goal leaves that length to be no more than a bound, so edits to the goal do not tell it.
+    """
+    card = model.generator.card
+
+    def outcome(choice: EditChoice) -> Outcome:
+        return walk_samples(model, onlooker, samples, attribute, choice.as_defaults(card))
+
+    tried = [(one, outcome(one)) for one in step_variations(card, chosen)]
+    given = next((found for one, found in tried if one == chosen), None)
+    if given is None:
+        return []
+    better = [(found.worth, one) for one, found in tried if found.is_clearly_better(given)]
+    return [one for _, one in sorted(better, key=lambda pair: -pair[0])]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from export.edit_choices import EditChoice, first_choice, variations
+from export.edit_choices import EditChoice, first_choice, step_variations, variations
 from model_store import EditDefaults, Exclusion, ModelCard
 from tests.doubles import NUM_WS, Z_DIM, make_card, make_style_card
 
@@ -24,6 +24,8 @@ def test_a_choice_is_stated_as_defaults_without_what_it_leaves_unprotected(wide:
     masks = (Exclusion(attribute="hair", top_k=5),)
     goal = EditDefaults(steps=8, step_size=0.5, goal=0.9, exclude=masks, layers=(2, 4))
     assert choice.as_defaults(wide) == goal
+    long = EditChoice(0.9, (2, 4), {"smile": 0, "hair": 5}, step_size=0.7)
+    assert long.as_defaults(wide) == goal.model_copy(update={"step_size": 0.7})
     length = EditDefaults(steps=8, step_size=0.5, goal=None, exclude=masks, layers=(0, 1))
     assert EditChoice(4.0, (0, 1), {"hair": 5}).as_defaults(make_card()) == length
 
@@ -56,3 +58,12 @@ def test_one_layer_is_not_searched() -> None:
     assert choice.layers == (0, 1)
     tried = [one for vary in variations(card, HAIR) for one in vary(choice)]
     assert {one.layers for one in tried} == {(0, 1)}
+
+
+def test_lengths_of_a_step_are_tried_where_a_goal_does_not_give_them(wide: ModelCard) -> None:
+    choice = EditChoice(0.9, (2, 4), {"smile": 0, "hair": 5})
+    tried = step_variations(wide, choice)
+    assert choice in tried
+    assert [one.step_size for one in tried] == [0.25, 0.35, 0.5, 0.7, 1.0]
+    assert {(one.extent, one.layers) for one in tried} == {(0.9, (2, 4))}
+    assert step_variations(make_card(), EditChoice(4.0, (0, 1), {"hair": 5})) == []

@@ -10,8 +10,17 @@ from export.evaluation import Judge
 from export.fetching import fetch_model
 from export.labelers.avatars_judge import judge_labels
 from export.onlookers import Onlooker, image_onlooker
-from export.outcomes import Outcome, draw_samples, draw_targets, edit_samples
+from export.outcomes import (
+    LONGEST_WALK,
+    Outcome,
+    Samples,
+    draw_samples,
+    draw_targets,
+    edit_samples,
+    walk_samples,
+)
 from export.strips import LocalModel, load_local
+from model_store import AttributeCard, EditDefaults
 
 
 @pytest.fixture(scope="module")
@@ -69,3 +78,36 @@ def test_better_by_less_than_a_standard_error_is_not_clear() -> None:
     assert not outcome(1, 1, 0, 0).is_clearly_better(outcome(0, 0, 0, 1))  # two gained, one lost
     assert not one.is_clearly_better(one)
     assert not none.is_clearly_better(two)
+
+
+def test_a_walk_ends_at_the_first_frame_that_shows_the_target(
+    model: LocalModel, onlooker: Onlooker
+) -> None:
+    samples = draw_samples(model, onlooker, 0, 8)
+    glasses = next(one for one in model.generator.card.attributes if one.name == "eyeglasses")
+    walked = walk_samples(model, onlooker, samples, glasses, glasses.defaults)
+    assert walked.reached.all()
+    # The same steps by hand, one sample at a time.
+    index = onlooker.attributes.index("eyeglasses")
+    others = [a for a in range(len(onlooker.attributes)) if a != index]
+    for i in range(8):
+        alone = Samples(samples.latents[i : i + 1], samples.labels[i : i + 1])
+        frames = (
+            edit_samples(model, onlooker, alone, glasses, _steps_of_one_length(glasses, steps))
+            for steps in range(1, LONGEST_WALK + 1)
+        )
+        first = next(frame for frame in frames if frame.reached.all())
+        assert (first.changed[:, others] == walked.changed[i, others]).all()
+
+
+def test_a_walk_that_never_shows_the_target_ends(model: LocalModel, onlooker: Onlooker) -> None:
+    samples = draw_samples(model, onlooker, 0, 4)
+    glasses = next(one for one in model.generator.card.attributes if one.name == "eyeglasses")
+    tiny = glasses.defaults.model_copy(update={"step_size": 1e-4})
+    walked = walk_samples(model, onlooker, samples, glasses, tiny)
+    assert not walked.reached.any()
+    assert not walked.changed.any()
+
+
+def _steps_of_one_length(attribute: AttributeCard, steps: int) -> EditDefaults:
+    return attribute.defaults.model_copy(update={"steps": steps, "goal": None})

@@ -1,9 +1,11 @@
 """export/tuning.py: the choice of defaults, on the shipped avatars."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from export import edit_choices, tuning
 from export.banks import make_bank, open_bank
 from export.demo_model.avatar_networks import NAME
 from export.errors import LabelError
@@ -12,7 +14,7 @@ from export.fetching import fetch_model
 from export.labelers.avatars_judge import judge_labels
 from export.labels import save_labels
 from export.onlookers import Onlooker, image_onlooker
-from export.outcomes import draw_samples, edit_samples
+from export.outcomes import draw_samples, edit_samples, walk_samples
 from export.strips import LocalModel, load_local
 from export.tuning import VALIDATION_SEEDS, TuneOptions, tune_attribute, tune_model
 from model_store import StoredModel
@@ -50,6 +52,26 @@ def test_chosen_defaults_are_no_worse_than_others_and_the_same_again(
     weak = chosen.model_copy(update={"goal": 0.8, "layers": (8, 10)})
     assert tuned.outcome.worth >= edit_samples(model, onlooker, samples, attribute, weak).worth
     assert tune_attribute(model, onlooker, samples, attribute).attribute == tuned.attribute
+
+
+def test_a_step_that_hardly_moves_is_given_up(
+    model: LocalModel, onlooker: Onlooker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(edit_choices, "_STEP_SIZES", (0.5, 0.01))
+    first = edit_choices.first_choice
+    monkeypatch.setattr(
+        tuning, "first_choice", lambda card, one: replace(first(card, one), step_size=0.01)
+    )
+    monkeypatch.setattr(tuning, "variations", lambda card, one: iter(()))
+    samples = draw_samples(model, onlooker, VALIDATION_SEEDS, 12)
+    attribute = next(one for one in model.generator.card.attributes if one.name == "eyeglasses")
+    chosen = tune_attribute(model, onlooker, samples, attribute).attribute.defaults
+    assert chosen.step_size == 0.5
+    short = chosen.model_copy(update={"step_size": 0.01})
+    longer, shorter = (
+        walk_samples(model, onlooker, samples, attribute, one) for one in (chosen, short)
+    )
+    assert longer.is_clearly_better(shorter)
 
 
 def test_what_nobody_can_see_keeps_its_defaults(stored: StoredModel, tmp_path: Path) -> None:
