@@ -15,8 +15,6 @@ from export.sampling import drawn_labels, sample_latents
 from export.strips import LocalModel
 from model_store import AttributeCard, EditDefaults, plan_edit, walk_plan
 
-LONGEST_WALK = 40  # steps
-
 
 @dataclass(frozen=True)
 class Outcome:
@@ -79,47 +77,25 @@ def edit_samples(
     attribute: AttributeCard,  # one that the onlooker knows
     defaults: EditDefaults,
     seed: int = 0,
+    every_frame: bool = False,
 ) -> Outcome:
-    """Every sample to another class than it shows, drawn uniformly."""
-    index = onlooker.attributes.index(attribute.name)
-    target = draw_targets(samples.labels[:, index], len(attribute.classes), seed)
-    ends = _paths(model, samples.latents, attribute, target, defaults)[:, -1]
-    return _outcome(onlooker, samples, index, target, onlooker.labels(ends).numpy())
+    """Every sample to another class than it shows, drawn uniformly.
 
-
-def walk_samples(
-    model: LocalModel,
-    onlooker: Onlooker,
-    samples: Samples,
-    attribute: AttributeCard,  # one that the onlooker knows
-    defaults: EditDefaults,
-    seed: int = 0,
-) -> Outcome:
-    """The same by steps of one length, until the onlooker sees the target: up to LONGEST_WALK."""
+    With every_frame an edit ends where the onlooker first sees the target, else at its last frame.
+    """
     index = onlooker.attributes.index(attribute.name)
-    target = draw_targets(samples.labels[:, index], len(attribute.classes), seed)
-    size = defaults.step_size
-    paths = _paths(model, samples.latents, attribute, target, defaults, LONGEST_WALK, size)
+    before = samples.labels[:, index]
+    target = draw_targets(before, len(attribute.classes), seed)
+    frames = _frames(model, samples.latents, attribute, target, defaults)
     labels = samples.labels.copy()
-    for step in range(1, paths.shape[1]):
+    for latents in frames[:, 1 if every_frame else -1 :].unbind(dim=1):
         on_the_way = np.flatnonzero(labels[:, index] != target)
         if not len(on_the_way):
             break
-        labels[on_the_way] = onlooker.labels(paths[on_the_way, step]).numpy()
-    return _outcome(onlooker, samples, index, target, labels)
-
-
-def _outcome(
-    onlooker: Onlooker,
-    samples: Samples,
-    index: int,  # of the edited attribute
-    target: np.ndarray,  # [N], int64
-    after: np.ndarray,  # [N, A], int64
-) -> Outcome:
-    changed = after != samples.labels
+        labels[on_the_way] = onlooker.labels(latents[on_the_way]).numpy()
+    changed = labels != samples.labels
     changed[:, index] = False
-    before = samples.labels[:, index]
-    return Outcome(before, target, after[:, index] == target, changed, onlooker.attributes)
+    return Outcome(before, target, labels[:, index] == target, changed, onlooker.attributes)
 
 
 def draw_targets(before: np.ndarray, num_classes: int, seed: int) -> np.ndarray:
@@ -128,24 +104,19 @@ def draw_targets(before: np.ndarray, num_classes: int, seed: int) -> np.ndarray:
     return (before + shift) % num_classes
 
 
-def _paths(
+def _frames(
     model: LocalModel,
     latents: Tensor,  # [N, L, C]
     attribute: AttributeCard,
     target: np.ndarray,  # [N], int64
     defaults: EditDefaults,
-    steps: int | None = None,
-    step_size: float | None = None,
 ) -> Tensor:  # [N, T, L, C]
-    """All frames of edits with these defaults, or of so many steps of one length.
-
-    A refused one stays where it is.
-    """
+    """Where edits with these defaults pass, the start included; a refused one stays."""
     card = model.generator.card
     tried = attribute.model_copy(update={"defaults": defaults})
     others = tuple(tried if one.name == tried.name else one for one in card.attributes)
     planned = card.model_copy(update={"attributes": others})
-    edits = [plan_edit(planned, tried.name, tried.classes[t], steps, step_size) for t in target]
+    edits = [plan_edit(planned, tried.name, tried.classes[t]) for t in target]
     plan, ranges = walk_plan(edits, latents.device)
     with torch.inference_mode():
         return walk_latents(model.heads, latents, plan, ranges).latents

@@ -16,13 +16,14 @@ from export.errors import LabelError
 from export.evaluation import make_judge
 from export.labels import read_labels
 from export.onlookers import Onlooker, image_onlooker, reader_onlooker
-from export.outcomes import Outcome, Samples, draw_samples, edit_samples, walk_samples
+from export.outcomes import Outcome, Samples, draw_samples, edit_samples
 from export.reading import small_images
 from export.strips import LocalModel, load_local
 from export.teaching import TeachOptions, choose_labelled, fit_readers
 from model_store import AttributeCard, StoredModel
 
 VALIDATION_SEEDS = 1_000_000  # first seed; banks start at 0, test pools at 2,000,000
+_LONGEST_WALK = 40  # steps without a goal
 
 Progress = Callable[[str, int, int], None]  # what, done, of so many
 
@@ -140,7 +141,9 @@ def _better_steps(
     card = model.generator.card
 
     def outcome(choice: EditChoice) -> Outcome:
-        return walk_samples(model, onlooker, samples, attribute, choice.as_defaults(card))
+        steps = {"steps": _LONGEST_WALK, "goal": None}
+        defaults = choice.as_defaults(card).model_copy(update=steps)
+        return edit_samples(model, onlooker, samples, attribute, defaults, every_frame=True)
 
     tried = [(one, outcome(one)) for one in step_variations(card, chosen)]
     given = next((found for one, found in tried if one == chosen), None)

@@ -1,26 +1,19 @@
 """export/outcomes.py: targets, and what counts as reached and clean, on the shipped avatars."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from torch import Tensor
 
 from export.demo_model.avatar_networks import NAME
 from export.evaluation import Judge
 from export.fetching import fetch_model
 from export.labelers.avatars_judge import judge_labels
 from export.onlookers import Onlooker, image_onlooker
-from export.outcomes import (
-    LONGEST_WALK,
-    Outcome,
-    Samples,
-    draw_samples,
-    draw_targets,
-    edit_samples,
-    walk_samples,
-)
+from export.outcomes import Outcome, Samples, draw_samples, draw_targets, edit_samples
 from export.strips import LocalModel, load_local
-from model_store import AttributeCard, EditDefaults
 
 
 @pytest.fixture(scope="module")
@@ -80,34 +73,38 @@ def test_better_by_less_than_a_standard_error_is_not_clear() -> None:
     assert not none.is_clearly_better(two)
 
 
-def test_a_walk_ends_at_the_first_frame_that_shows_the_target(
+def test_an_edit_of_every_frame_ends_where_the_target_is_first_seen(
     model: LocalModel, onlooker: Onlooker
 ) -> None:
+    looked_at = []
+
+    def margins(latents: Tensor, offsets: Tensor | None) -> Tensor:
+        looked_at.append(len(latents))
+        return onlooker.margins(latents, offsets)
+
+    watching = replace(onlooker, margins=margins)
     samples = draw_samples(model, onlooker, 0, 8)
     glasses = next(one for one in model.generator.card.attributes if one.name == "eyeglasses")
-    walked = walk_samples(model, onlooker, samples, glasses, glasses.defaults)
-    assert walked.reached.all()
-    # The same steps by hand, one sample at a time.
-    index = onlooker.attributes.index("eyeglasses")
-    others = [a for a in range(len(onlooker.attributes)) if a != index]
-    for i in range(8):
+    walk = glasses.defaults.model_copy(update={"steps": 40, "goal": None})
+    found = edit_samples(model, watching, samples, glasses, walk, every_frame=True)
+    assert found.reached.all()
+    first_seen = 0
+    for i in range(8):  # the same steps, a sample at a time
         alone = Samples(samples.latents[i : i + 1], samples.labels[i : i + 1])
-        frames = (
-            edit_samples(model, onlooker, alone, glasses, _steps_of_one_length(glasses, steps))
-            for steps in range(1, LONGEST_WALK + 1)
-        )
-        first = next(frame for frame in frames if frame.reached.all())
-        assert (first.changed[:, others] == walked.changed[i, others]).all()
+        for steps in range(1, 41):
+            shorter = walk.model_copy(update={"steps": steps})
+            frame = edit_samples(model, onlooker, alone, glasses, shorter)
+            if frame.reached.all():
+                first_seen += steps
+                break
+        assert (frame.changed == found.changed[i]).all()
+    assert sum(looked_at) == first_seen < 8 * 40
 
 
-def test_a_walk_that_never_shows_the_target_ends(model: LocalModel, onlooker: Onlooker) -> None:
+def test_an_edit_that_never_shows_the_target_ends(model: LocalModel, onlooker: Onlooker) -> None:
     samples = draw_samples(model, onlooker, 0, 4)
     glasses = next(one for one in model.generator.card.attributes if one.name == "eyeglasses")
-    tiny = glasses.defaults.model_copy(update={"step_size": 1e-4})
-    walked = walk_samples(model, onlooker, samples, glasses, tiny)
-    assert not walked.reached.any()
-    assert not walked.changed.any()
-
-
-def _steps_of_one_length(attribute: AttributeCard, steps: int) -> EditDefaults:
-    return attribute.defaults.model_copy(update={"steps": steps, "goal": None})
+    tiny = glasses.defaults.model_copy(update={"step_size": 1e-4, "steps": 40, "goal": None})
+    found = edit_samples(model, onlooker, samples, glasses, tiny, every_frame=True)
+    assert not found.reached.any()
+    assert not found.changed.any()

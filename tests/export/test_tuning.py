@@ -14,7 +14,7 @@ from export.fetching import fetch_model
 from export.labelers.avatars_judge import judge_labels
 from export.labels import save_labels
 from export.onlookers import Onlooker, image_onlooker
-from export.outcomes import draw_samples, edit_samples, walk_samples
+from export.outcomes import draw_samples, edit_samples
 from export.strips import LocalModel, load_local
 from export.tuning import VALIDATION_SEEDS, TuneOptions, tune_attribute, tune_model
 from model_store import StoredModel
@@ -67,9 +67,12 @@ def test_a_step_that_hardly_moves_is_given_up(
     attribute = next(one for one in model.generator.card.attributes if one.name == "eyeglasses")
     chosen = tune_attribute(model, onlooker, samples, attribute).attribute.defaults
     assert chosen.step_size == 0.5
-    short = chosen.model_copy(update={"step_size": 0.01})
+    walks = (
+        chosen.model_copy(update={"step_size": size, "steps": 40, "goal": None})
+        for size in (0.5, 0.01)
+    )
     longer, shorter = (
-        walk_samples(model, onlooker, samples, attribute, one) for one in (chosen, short)
+        edit_samples(model, onlooker, samples, attribute, one, every_frame=True) for one in walks
     )
     assert longer.is_clearly_better(shorter)
 
