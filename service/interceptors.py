@@ -8,8 +8,8 @@ import logging
 import time
 import uuid
 from abc import abstractmethod
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any, TypeAlias
 
@@ -29,7 +29,6 @@ from service.rpc_errors import (
 from service.tracing import rpc_span
 
 SLACK_S = 1.0  # the handlers' own deadline comes first
-HOLD_S = 1.0  # longest delay of a refusal while the service stops
 
 logger = logging.getLogger("gradctrl.service")
 
@@ -189,16 +188,17 @@ class Timed(_Around):
 
 
 class Open(_Around):
-    """Refuses calls once the service stops, and not before `may_refuse` is set.
+    """Refuses calls once the service stops; while its gRPC server does, also holds every answer.
 
-    gRPC cancels the calls that wait to be picked up when its server stops. A client that is refused
-    at once sends the next one into that moment; one that is held up does not.
+    gRPC cancels the calls that wait to be picked up when its server stops. A client that is
+    answered or refused may send its next call into that moment; one that is held up does not.
     """
 
     def __init__(self, service: str, expect_open: Callable[[], None]) -> None:
         super().__init__(service)
         self._expect_open = expect_open
-        self.may_refuse = asyncio.Event()
+        self._may_end = asyncio.Event()
+        self._may_end.set()
 
     def wrap(self, handler: Handler, method: str) -> Handler:
         """The handler, while the service does not stop."""
@@ -207,13 +207,20 @@ class Open(_Around):
         async def admitted(request: Any, context: Context) -> Any:
             try:
                 self._expect_open()
-            except ApiError:
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self.may_refuse.wait(), HOLD_S)
-                raise
-            return await behaviour(request, context)
+                return await behaviour(request, context)
+            finally:
+                await self._may_end.wait()
 
         return _rebuilt(handler, admitted)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """No call ends meanwhile."""
+        self._may_end.clear()
+        try:
+            yield
+        finally:
+            self._may_end.set()
 
 
 class Authorized(_Around):

@@ -120,10 +120,10 @@ async def start_rpc(
 
     async def stop(grace_s: float) -> None:
         await checks.enter_graceful_shutdown()
-        await asyncio.sleep(SETTLE_S)
-        stopping = asyncio.ensure_future(server.stop(grace_s))
-        await asyncio.sleep(SETTLE_S)  # connections are told by now
-        open_door.may_refuse.set()
+        with open_door.held():
+            await asyncio.sleep(SETTLE_S)  # calls on their way are picked up by now
+            stopping = asyncio.ensure_future(server.stop(grace_s))
+            await asyncio.sleep(SETTLE_S)  # and connections told
         await stopping
 
     return stop

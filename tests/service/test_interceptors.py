@@ -9,7 +9,15 @@ import grpc
 import pytest
 
 from service.errors import ApiError
-from service.interceptors import Authorized, Explained, Identified, Measured, Timed, request_id
+from service.interceptors import (
+    Authorized,
+    Explained,
+    Identified,
+    Measured,
+    Open,
+    Timed,
+    request_id,
+)
 from tests.rpc_calls import Refused, refused
 
 SERVICE = "tests.Small"
@@ -123,3 +131,24 @@ def test_a_message_above_the_limit_is_refused() -> None:
     answer = refusal("echo", explained(max_bytes=0))
     assert isinstance(answer, Refused)
     assert (answer.status, answer.field) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "body")
+
+
+@pytest.mark.parametrize("is_open", [True, False])
+def test_no_call_ends_while_calls_are_held(is_open: bool) -> None:
+    def expect_open() -> None:
+        if not is_open:
+            raise ApiError("overloaded", "the service stops")
+
+    async def held_and_released() -> bytes | str | None:
+        door = Open(SERVICE, expect_open)
+        async with channel(explained(), door) as opened:
+            with door.held():
+                call = opened.unary_unary(f"/{SERVICE}/echo")(b"x")
+                await asyncio.sleep(0.2)
+                assert not call.done()
+            try:
+                return bytes(await call)
+            except grpc.aio.AioRpcError as error:
+                return refused(error).code
+
+    assert asyncio.run(held_and_released()) == (b"x" if is_open else "overloaded")
