@@ -3,7 +3,7 @@
 Chooses samples and keeps score; the fitting itself is editing.fitting.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import copyfile
@@ -21,6 +21,7 @@ from model_store import (
     ONE_LAYER_FILE,
     AttributeCard,
     EditDefaults,
+    Exclusion,
     StoredModel,
     save_attributes,
 )
@@ -157,9 +158,21 @@ def train_model(
 
 
 def store_trained(model: StoredModel, trained: list[TrainedAttribute]) -> StoredModel:
-    """A new version of the model: these attributes replace those of the same name."""
+    """A new version of the model: these attributes replace those of the same name.
+
+    Where nobody has chosen defaults, all others are protected by projection.
+    """
     heads = {one.card.name: one.head for one in trained}
-    return save_attributes(model, [one.card for one in trained], heads)
+    names = dict.fromkeys([*(attribute.name for attribute in model.card.attributes), *heads])
+    cards = [_protecting(one.card, names) for one in trained]
+    return save_attributes(model, cards, heads)
+
+
+def _protecting(card: AttributeCard, names: Iterable[str]) -> AttributeCard:
+    if card.defaults != EditDefaults():
+        return card
+    others = tuple(Exclusion(attribute=name, top_k=1) for name in names if name != card.name)
+    return card.model_copy(update={"defaults": EditDefaults(exclude=others)})
 
 
 def write_heads(model: StoredModel, folder: Path) -> None:

@@ -13,26 +13,25 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from gradctrl_client import Client, Edit
 from PIL import Image, ImageDraw
 
 READY_TIMEOUT_S = 120
-Row = tuple[int, str, str, dict[str, Any]]  # seed, attribute, target, options of the edit
+Row = tuple[int, str, str]  # seed, attribute, target
 ROWS: dict[str, tuple[Row, ...]] = {  # seeds with clean faces, whose edits turn out well
     "avatars": (
-        (22, "eyeglasses", "no_eyeglasses", {}),
-        (16, "background", "mint", {}),
-        (27, "smile", "smiling", {}),
-        (32, "hair_length", "long", {}),
-        (17, "skin_tone", "pale", {}),
+        (22, "eyeglasses", "no_eyeglasses"),
+        (16, "background", "mint"),
+        (27, "smile", "smiling"),
+        (32, "hair_length", "long"),
+        (17, "skin_tone", "pale"),
     ),
     "celeba": (
-        (69, "smile", "smiling", {"steps": 8}),
-        (69, "gender", "male", {"steps": 8}),
-        (57, "gender", "female", {"steps": 8}),
-        (68, "background", "dark", {"steps": 16}),
+        (69, "smile", "smiling"),
+        (69, "gender", "male"),
+        (57, "gender", "female"),
+        (68, "background", "dark"),
     ),
 }
 FRAMES_SHOWN = 9
@@ -79,9 +78,9 @@ def _wait(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
 def edit_rows(client: Client, model: str) -> list[tuple[str, Edit]]:
     """One edit per row, with a caption that gives the scores."""
     rows = []
-    for seed, attribute, target, options in ROWS[model]:
+    for seed, attribute, target in ROWS[model]:
         started = time.perf_counter()
-        edit = client.edit(attribute, target, seed=seed, model=model, **options)
+        edit = client.edit(attribute, target, seed=seed, model=model)
         elapsed = (time.perf_counter() - started) * 1000
         before, after = (edit.frames[i].scores[attribute][target] for i in (0, -1))
         caption = f"{attribute} -> {target}: {before:.2f} -> {after:.2f}"
@@ -92,10 +91,10 @@ def edit_rows(client: Client, model: str) -> list[tuple[str, Edit]]:
 
 def compare_transports(address: str, rest: Edit) -> None:
     """The first row's edit again over gRPC, which must give the same images."""
-    seed, attribute, target, options = ROWS["avatars"][0]
+    seed, attribute, target = ROWS["avatars"][0]
     started = time.perf_counter()
     with Client(address) as client:
-        edit = client.edit(attribute, target, seed=seed, model="avatars", **options)
+        edit = client.edit(attribute, target, seed=seed, model="avatars")
     elapsed = (time.perf_counter() - started) * 1000
     if [frame.encoded for frame in edit.frames] != [frame.encoded for frame in rest.frames]:
         raise SystemExit("gRPC and REST gave different images")

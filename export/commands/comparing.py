@@ -84,6 +84,10 @@ def evaluate(
     steps: Annotated[int, typer.Option(help="Most steps, near and far.", min=1, max=64)] = (
         EvaluationOptions.steps
     ),
+    step_size: Annotated[
+        float | None,
+        typer.Option(help="L2 length of these steps; default: of the card.", min=1e-3),
+    ] = None,
     judge: Annotated[str, typer.Option(help="Labelers that judge; default: the model's.")] = "",
     second: Annotated[
         str, typer.Option(help="Labelers that confirm, such as human; default: none.")
@@ -104,6 +108,7 @@ def evaluate(
         samples,
         pool,
         steps,
+        step_size,
         seed,
         truncation,
     )

@@ -96,7 +96,9 @@ def tune(
         ),
     ] = "",
     samples: Annotated[int, typer.Option(help="Validation images per attribute.", min=2)] = 30,
-    attributes: Annotated[str, typer.Option(help="Comma-separated; default: all.")] = "",
+    attributes: Annotated[
+        str, typer.Option(help="Comma-separated; default: all that are seen.")
+    ] = "",
     seed: Annotated[int, typer.Option(help="Seed of the validation images.", min=0)] = 0,
     write_heads: Annotated[
         Path | None, typer.Option(help="Also write NAME.safetensors and NAME.json here.")
@@ -115,7 +117,7 @@ def tune(
                 samples,
                 seed,
                 split_names(labeler),
-                tuple(parse_names(attributes, [one.name for one in model.card.attributes])),
+                split_names(attributes),
             ),
             lambda what, done, total: progress.update(
                 task, description=what, completed=done, total=total

@@ -11,7 +11,7 @@ from export.banks import Bank
 from export.labels import AttributeLabels
 from export.teaching import TeachOptions, teach_model
 from export.training import train_model
-from model_store import StoredModel, card_settings, stack_by_card
+from model_store import ModelCard, StoredModel, stack_by_card
 
 TOP_K_SHARES = (0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5)  # of C; the paper's 50..250 are .1 to .5 of 512
 LABEL_COUNTS = (10, 30, 100, 500)  # per class
@@ -34,15 +34,16 @@ class Variant:
 
 
 def top_k_variants(
-    model: StoredModel, heads: StackedHeads, shares: Sequence[float] = TOP_K_SHARES
+    card: ModelCard,
+    heads: StackedHeads,
+    settings: Sequence[EditSettings],
+    shares: Sequence[float] = TOP_K_SHARES,
 ) -> list[Variant]:
     """The walk with k channels protected for each of the other attributes (paper, Fig. 8c)."""
-    channels = model.card.head_channels
-    counts = sorted({round(share * channels) for share in shares})
+    counts = sorted({round(share * card.head_channels) for share in shares})
 
     def made(k: int) -> Callable[[], Method]:
-        settings = with_top_k(card_settings(model.card, aims=False), k)
-        return lambda: GradCtrlWalk(heads, settings)
+        return lambda: GradCtrlWalk(heads, with_top_k(settings, k))
 
     return [Variant("top-k", k, made(k)) for k in counts]
 
@@ -59,19 +60,19 @@ def label_variants(
     model: StoredModel,
     bank: Bank,
     labels: Mapping[str, AttributeLabels],
+    settings: Sequence[EditSettings],
     counts: Sequence[int] = LABEL_COUNTS,
     seed: int = 0,
     progress: Progress = lambda what, done, total: None,
 ) -> list[Variant]:
-    """The walk with heads of so many labels per class, settings as on the card.
+    """The walk with heads of so many labels per class.
 
     Attributes that the bank has no labels for keep their stored heads.
     """
 
     def made(per_class: int) -> Callable[[], Method]:
         return lambda: GradCtrlWalk(
-            retrained_heads(model, bank, labels, per_class, seed, progress),
-            card_settings(model.card, aims=False),
+            retrained_heads(model, bank, labels, per_class, seed, progress), settings
         )
 
     return [Variant("labels", count, made(count)) for count in counts]

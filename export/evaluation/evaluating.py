@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -10,7 +10,7 @@ from types import MappingProxyType
 import numpy as np
 import torch
 
-from editing import Method
+from editing import EditSettings, Method
 from export.banks import Bank, open_bank_of
 from export.errors import LabelError
 from export.evaluation.ablations import Variant, label_variants, top_k_variants
@@ -22,7 +22,7 @@ from export.evaluation.report import write_report
 from export.evaluation.running import Results, Run
 from export.labels import LABELS_FILE, read_labels
 from export.rendering import Renderer
-from model_store import StoredModel, card_settings, stored_methods
+from model_store import ModelCard, StoredModel, card_settings, stored_methods
 
 DEFAULT_JUDGES: Mapping[str, str] = MappingProxyType(
     {"avatars": "avatars-judge", "celeba": "face-api"}
@@ -54,7 +54,7 @@ def evaluate(
     model, bank = open_bank_of(bank_folder, name)
     run = prepare(model, bank_folder, output, options, judges, report)
     results = Results()
-    run.methods({one: partial(_method, model, one) for one in options.methods}, results)
+    run.methods({one: partial(_method, model, options, one) for one in options.methods}, results)
     run.variants(_variants(model, bank, bank_folder, options, report), results)
     return write_report(run, results)
 
@@ -89,8 +89,15 @@ def prepare(
     return Run(model, bench, options, output, facts, report)
 
 
-def _method(model: StoredModel, name: str, aims: bool) -> Method:
-    return stored_methods(model, (name,), partial(card_settings, aims=aims))[name]
+def _method(model: StoredModel, options: EvaluationOptions, name: str, aims: bool) -> Method:
+    settings = card_settings if aims else partial(_walk_settings, options=options)
+    return stored_methods(model, (name,), settings)[name]
+
+
+def _walk_settings(card: ModelCard, options: EvaluationOptions) -> list[EditSettings]:
+    """Of walks that go on until the image flips: no goal, every step of the same size."""
+    settings, size = card_settings(card, aims=False), options.step_size
+    return settings if size is None else [replace(one, step_size=size) for one in settings]
 
 
 def _default_judge(model: StoredModel) -> Sequence[str]:
@@ -112,9 +119,10 @@ def _variants(
     if heads is None:
         return []
 
-    found = top_k_variants(model, heads, options.top_k_shares) if options.top_k_shares else []
+    settings = _walk_settings(model.card, options)
+    found = top_k_variants(model.card, heads, settings, options.top_k_shares)
     if options.label_counts:
         labels = read_labels(folder)
         counts = options.label_counts
-        found += label_variants(model, bank, labels, counts, options.seed, report)
+        found += label_variants(model, bank, labels, settings, counts, options.seed, report)
     return found

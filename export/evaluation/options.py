@@ -21,6 +21,7 @@ class EvaluationOptions:
     samples: int = 300  # edits per attribute and protocol
     pool: int = 4000  # unedited test samples to choose from
     steps: int = 20  # at most, where every frame is looked at
+    step_size: float | None = None  # there, of all methods that take the card's; None: that
     seed: int = 0
     truncation: float | None = None  # None: the card's
     top_k_shares: tuple[float, ...] = TOP_K_SHARES  # of the channels; empty: no such ablation

@@ -138,6 +138,7 @@ class Run:
             "model": self.model.tag,
             "samples": options.samples,
             "steps": options.steps,
+            "step_size": options.step_size,
             "seed": options.seed,
         }
 

@@ -11,8 +11,15 @@ from editing import FitOptions
 from export.errors import LabelError
 from export.fetching import shipped_heads
 from export.labels import AttributeLabels, binary_scores
-from export.training import choose_samples, store_trained, train_attribute, write_heads
-from model_store import StoredModel, save_model
+from export.training import (
+    TrainedAttribute,
+    attribute_card,
+    choose_samples,
+    store_trained,
+    train_attribute,
+    write_heads,
+)
+from model_store import EditDefaults, StoredModel, save_model
 from tests.doubles import ATTRIBUTES, make_card, make_generator, make_heads
 
 QUICK = FitOptions(num_seeds=2, max_epochs=100)
@@ -67,6 +74,19 @@ def test_new_attributes_join_the_old_ones_in_a_new_version(tmp_path: Path) -> No
     write_heads(stored, tmp_path)
     assert len(json.loads((tmp_path / "trained.json").read_text())) == 4
     assert (tmp_path / "trained.safetensors").is_file()
+
+
+def test_without_chosen_defaults_all_others_are_protected() -> None:
+    model: StoredModel = save_model(make_generator(), make_card("trained"), make_heads())
+    old = next(one for one in ATTRIBUTES if one.defaults != EditDefaults())
+    level = attribute_card("level", LABELS, 10, np.array([True]))
+    size = attribute_card("size", LABELS, 10, np.array([True]))
+    trained = [TrainedAttribute(card, model.heads()["smile"], "") for card in (old, level, size)]
+    cards = {one.name: one for one in store_trained(model, trained).card.attributes}
+    assert cards[old.name].defaults == old.defaults
+    others = [one.name for one in ATTRIBUTES]
+    assert cards["level"].defaults.as_pairs() == [(name, 1) for name in [*others, "size"]]
+    assert cards["size"].defaults.as_pairs() == [(name, 1) for name in [*others, "level"]]
 
 
 def test_shipped_heads_of_celeba_fit_their_cards() -> None:

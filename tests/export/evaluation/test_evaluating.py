@@ -6,10 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 
 from export.errors import ExportError, LabelError
 from export.evaluation import EvaluationOptions, Judges, evaluate
+from export.evaluation.cells import read_cell
 from export.labels import read_labels
 from model_store import StoredModel
 from tests.export.evaluation.planted import NAME, labelled_bank, pixel_labels
@@ -101,6 +103,18 @@ def test_other_settings_are_measured_anew(output: Path, bank: Path, tmp_path: Pa
     evaluate("tiny-style", bank, tmp_path, options, JUDGES)
     evaluate("tiny-style", bank, tmp_path, replace(options, seed=1), JUDGES)
     assert len(list((tmp_path / "cells").iterdir())) == 2
+
+
+def test_the_step_size_is_that_of_walks_until_an_image_flips(bank: Path, tmp_path: Path) -> None:
+    options = replace(OPTIONS, methods=("gradctrl",), attributes=("smile",), step_size=0.01)
+    evaluate("tiny-style", bank, tmp_path, options.without_ablations(), JUDGES)
+    walked = {
+        path.name.partition(".")[0]: read_cell(path).walked
+        for path in (tmp_path / "cells").iterdir()
+    }
+    assert float(torch.cat([walked["near"], walked["far"]]).max()) <= 5 * 0.01 + 1e-5
+    assert float(walked["default"].min()) > 5 * 0.01
+    assert "at most 5 steps of 0.01" in (tmp_path / "report.md").read_text()
 
 
 def test_quick_ends_in_two_minutes(bank: Path, tmp_path: Path) -> None:
