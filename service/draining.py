@@ -22,7 +22,8 @@ from service.runner_sockets import RunnerSockets
 logger = logging.getLogger("gradctrl.service")
 
 POLL_S = 0.05
-LAST_CALLS_S = 0.3  # for connections that were just accepted to be read, and refused in words
+LAST_CALLS_S = 0.3  # for connections that wait in the socket to be accepted
+FIRST_REQUEST_S = 2.0  # for the first request of a connection to come, and to be refused in words
 QUIET_S = 2.0  # a runner waits so long for a hold; alone, it goes after so long without a call
 
 
@@ -126,6 +127,7 @@ def on_sigterm(drain: Callable[[], Awaitable[None]]) -> None:
         finally:
             _stop_listening(previous)
             await asyncio.sleep(LAST_CALLS_S)
+            await _first_requests(previous)
             _call(previous, signal.SIGTERM)
 
     def begin() -> None:
@@ -153,6 +155,19 @@ def _stop_listening(handler: Any) -> None:
             shared = socket.socket(fileno=os.dup(listening.fileno()))
             with shared, suppress(OSError):  # ENOTCONN: shut down already
                 shared.shutdown(socket.SHUT_RDWR)
+
+
+async def _first_requests(handler: Any) -> None:
+    """Wait for connections without a request yet, if the handler is that of a uvicorn server.
+
+    It would close them, and a client that is about to send could not tell whether it was heard.
+    """
+    state = getattr(getattr(handler, "__self__", None), "server_state", None)
+    until = time.monotonic() + FIRST_REQUEST_S
+    while state is not None and time.monotonic() < until:
+        if all(connection.cycle is not None for connection in state.connections):
+            return
+        await asyncio.sleep(POLL_S)
 
 
 def _call(handler: Any, number: int) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -90,6 +91,23 @@ def test_a_sigterm_under_load_answers_what_was_accepted(
     assert after <= {"503 overloaded", "refused", "answered", "never read"}
     assert outcomes.count(("after", "never read")) <= CLIENTS
     assert "refused" in after
+
+
+@pytest.mark.slow
+def test_the_first_request_of_an_open_connection_is_answered(
+    tiny: StoredModel, bentoml_home: Path, tmp_path: Path
+) -> None:
+    """Closed without a word, its client could not tell whether the request was heard."""
+    with running_server(bentoml_home, tmp_path / "log.txt", "--models", "tiny") as url:
+        address, server = httpx.URL(url), server_of(url)
+        with socket.create_connection((address.host, address.port or 80)) as opened:
+            time.sleep(0.2)  # it is accepted
+            server.send_signal(signal.SIGTERM)
+            time.sleep(1.0)
+            opened.sendall(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            opened.settimeout(GRACE_S)
+            assert opened.recv(12) == b"HTTP/1.1 503"
+        server.wait(GRACE_S)
 
 
 @pytest.mark.slow
