@@ -60,14 +60,15 @@ def _head(run: Run) -> str:
     options, info = run.options, run.bench.pool.bank.info
     last = info.first_seed + info.samples - 1
     second = run.bench.second.name if run.bench.second else "none"
-    size = "" if options.step_size is None else f" of {options.step_size:g}, the card's in default"
+    size = options.step_size
+    long = "" if size is None else f" of {size:g} where not a method's own"
     lines = [
         f"# Evaluation of {run.model.tag}",
         "",
         f"Judge: {run.bench.judge.name}. Second judge: {second}. Test samples: seeds "
         f"{info.first_seed} to {last}, psi {info.truncation}, from which up to "
         f"{options.samples} edits per attribute and protocol start, the same ones for every "
-        f"method; at most {options.steps} steps{size}. Seed {options.seed}.",
+        f"method; at most {options.steps} steps{long}. Seed {options.seed}.",
         "",
         "Success: the edit arrived, by the rule of the protocol. Accuracy: and every other judged "
         "attribute kept its class. In brackets: 95 % bootstrap intervals. Differences are paired: "
