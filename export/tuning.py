@@ -22,7 +22,7 @@ from export.strips import LocalModel, load_local
 from export.teaching import TeachOptions, choose_labelled, fit_readers
 from model_store import AttributeCard, StoredModel
 
-VALIDATION_SEEDS = 1_000_000  # first seed; banks start at 0, test pools at 2,000,000
+VALIDATION_SEEDS = 1_000_000  # first seed; banks start at 0, test pools at 10,000,000
 _LONGEST_WALK = 40  # steps without a goal
 
 Progress = Callable[[str, int, int], None]  # what, done, of so many
