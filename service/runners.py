@@ -33,6 +33,7 @@ from service.gpu_metrics import watch_gpus
 from service.images import Encoding
 from service.inversions import Inversions
 from service.metrics_port import serve_metrics
+from service.pins import models_of
 from service.processes import (
     batch_size_of,
     choose_device,
@@ -91,7 +92,7 @@ class ClassifierRunner:
         self._calls = Calls(self.name)
         self._holds = Holds(lambda: self._calls.is_idle, config.drain_s)
         self._heads = ResidentModels(self._load)
-        for model in models_to_serve(config.models):
+        for model in models_to_serve(models_of(config)):
             self._heads.put(model.tag, self._read(model))
         depth = metrics.QUEUE_DEPTH.labels(self.name)
         self._batcher: Batcher[WalkSpec, dict[str, Any]] = Batcher(
@@ -219,7 +220,7 @@ class GeneratorRunner:
         self._loaded = ResidentModels(self._load)
         self._in_torch = ResidentModels(self._load_in_torch)
         self._inverters = ResidentModels(self._load_inverter)
-        for model in models_to_serve(config.models):
+        for model in models_to_serve(models_of(config)):
             self._loaded.put(model.tag, self._read(model))
         depth = metrics.QUEUE_DEPTH.labels(self.name)
         self._batcher: Batcher[Points, np.ndarray] = Batcher(

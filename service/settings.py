@@ -25,7 +25,12 @@ class Settings(BaseSettings):
     )
     reload_models: Annotated[tuple[str, ...] | None, NoDecode] = Field(
         default=None,
-        description="what a reload looks up, written as models; default: what models said at start",
+        description="what a reload looks up, written as models; default: what models says",
+    )
+    pins_file: FilePath | None = Field(
+        default=None,
+        description="file of the exact versions that a process which starts anew serves; made by "
+        "gradctrl serve for its own processes, written by a reload; none: what models says",
     )
     device: str = Field(
         default="auto", description="torch device of both runners: auto, cpu, cuda or cuda:N"
