@@ -225,8 +225,10 @@ class Settings(BaseSettings):
 
     @property
     def rendering(self) -> str:
-        """What decides an image beside its request and its model."""
-        return f"{self.backend}-{self.dtype}-{self.jpeg_encoder}-{self.seed}"
+        """What decides an image beside its request and its model, but for how its bits round."""
+        signs = "unsigned" if self.c2pa_certificate is None else "signed"
+        computed = f"{self.backend}-{self.dtype}-{self.jpeg_encoder}-{signs}"
+        return f"{computed}-{self.seed}-{self.perceptual_network}"
 
     @field_validator("models", "reload_models", "cors_origins", mode="before")
     @classmethod
