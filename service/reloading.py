@@ -61,7 +61,8 @@ class Reloading:
             await self._load(now)
             await self._pin(now)
             self._catalogue.replace(found)
-            self._drop_later()
+            if now != before or self._dropping is None or self._dropping.done():
+                self._drop_later()  # what waits for it already is not put off for nothing new
             added = [tag for tag in now if tag not in before]
             retired = [tag for tag in before if tag not in now]
             logger.info("reloaded: added %s, retired %s", added or "none", retired or "none")
