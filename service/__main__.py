@@ -31,6 +31,7 @@ from service.api_keys import KeyFileError, read_keys
 from service.backends import onnx_provider
 from service.exposure import ExposedError, expect_guarded
 from service.nvjpeg import NoNvJpegError, find_codec
+from service.pins import new_pins
 from service.processes import choose_device
 from service.settings import ENV_PREFIX, Settings, describe_settings
 from service.signing import SigningError, signing_of
@@ -73,11 +74,10 @@ def serve(
     _check_signing(config)
     _check_jpegs(config)
     _check_graphs(config)
-    # The exact versions, so that a model stored while the service runs does not split it.
-    os.environ.setdefault(f"{ENV_PREFIX}RELOAD_MODELS", names)
-    os.environ[f"{ENV_PREFIX}MODELS"] = ",".join(model.tag for model in served)
     os.environ["BENTOML_DO_NOT_TRACK"] = "True"
-    become_server(host, port, onnx_provider(config))
+    with new_pins([model.tag for model in served]) as pins:
+        os.environ[f"{ENV_PREFIX}PINS_FILE"] = str(pins)
+        become_server(host, port, onnx_provider(config))
 
 
 def become_server(host: str, port: int, checked: Provider | None) -> None:

@@ -25,6 +25,7 @@ from service.inverting import Inverting
 from service.job_store import open_job_store
 from service.jobs import Jobs
 from service.logs import configure_logging
+from service.pins import models_of
 from service.processes import DEFAULT_BATCH_SIZE, settle_garbage_collector
 from service.reloading import Reloading
 from service.rest import build_rest
@@ -85,7 +86,7 @@ class EditService:
         metrics.begin_series(STATUS)
         classifier, generator = self._pools()
         await asyncio.gather(classifier.start(), generator.start())
-        catalogue = Catalogue(stored_cards(config.models))
+        catalogue = Catalogue(stored_cards(models_of(config)))
         handlers = build_handlers(config, catalogue, classifier, generator)
         jobs = Jobs(handlers, open_job_store(config.job_store), config)
         rest.state.handlers, rest.state.jobs = handlers, jobs
@@ -95,6 +96,7 @@ class EditService:
             (classifier, generator),
             config.models if config.reload_models is None else config.reload_models,
             max(config.timeout_s, config.job_timeout_s),
+            config.pins_file,
         )
         jobs.start()
         sockets = RunnerSockets([*classifier.urls, *generator.urls])

@@ -19,6 +19,7 @@ from service.answer_schema import (
     ScoreAnswer,
 )
 from service.api_docs import add_docs
+from service.cache import digest
 from service.errors import ApiError
 from service.guards import BodyLimit, install_error_handlers
 from service.http_calls import (
@@ -140,7 +141,7 @@ async def edit(
     known: KnownTag = None,
 ) -> Response:
     """Edit a latent along attribute directions; answers frames and scores."""
-    tag = _image_tag(request, handlers.name_of("edit", body), weak=True)
+    tag = _image_tag(request, handlers.name_of("edit", body))
     if is_known(known, tag):
         return not_modified(call, tag)
     answer = await while_connected(request, handlers.edit(body, call))
@@ -263,13 +264,10 @@ async def reload(request: Request) -> Reloaded:
     return await request.app.state.reloading.reload()
 
 
-def _image_tag(request: Request, name: str, weak: bool = False) -> str:
-    """The ETag of an answer with images: settings decide its bytes too, and signatures differ."""
+def _image_tag(request: Request, name: str) -> str:
+    """The ETag of an answer with images: settings decide what they are, too."""
     config: Settings = request.app.state.config
-    name = f"{name}-{config.rendering}"
-    if config.c2pa_certificate is None:
-        return entity_tag(name, weak)
-    return entity_tag(f"{name}-signed", weak=True)
+    return entity_tag(digest(name, config.rendering))
 
 
 def _jobs(request: Request) -> Jobs:

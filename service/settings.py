@@ -25,7 +25,12 @@ class Settings(BaseSettings):
     )
     reload_models: Annotated[tuple[str, ...] | None, NoDecode] = Field(
         default=None,
-        description="what a reload looks up, written as models; default: what models said at start",
+        description="what a reload looks up, written as models; default: what models says",
+    )
+    pins_file: FilePath | None = Field(
+        default=None,
+        description="file of the exact versions that a process which starts anew serves; made by "
+        "gradctrl serve for its own processes, written by a reload; none: what models says",
     )
     device: str = Field(
         default="auto", description="torch device of both runners: auto, cpu, cuda or cuda:N"
@@ -220,8 +225,10 @@ class Settings(BaseSettings):
 
     @property
     def rendering(self) -> str:
-        """What decides an image beside its request and its model."""
-        return f"{self.backend}-{self.dtype}-{self.jpeg_encoder}-{self.seed}"
+        """What decides an image beside its request and its model, but for how its bits round."""
+        signs = "unsigned" if self.c2pa_certificate is None else "signed"
+        computed = f"{self.backend}-{self.dtype}-{self.jpeg_encoder}-{signs}"
+        return f"{computed}-{self.seed}-{self.perceptual_network}"
 
     @field_validator("models", "reload_models", "cors_origins", mode="before")
     @classmethod
