@@ -19,7 +19,6 @@ from typing import Annotated
 
 import torch
 import typer
-from bentoml_cli.cli import cli as bentoml_command
 from pydantic import ValidationError
 
 from editing import NoGraphsError
@@ -37,14 +36,13 @@ from service.backends import onnx_provider
 from service.exposure import ExposedError, expect_guarded
 from service.nvjpeg import NoNvJpegError, find_codec
 from service.processes import choose_device
+from service.server import run_server
 from service.settings import ENV_PREFIX, Settings, describe_settings, unknown_variables
 from service.signing import SigningError, signing_of
 from service.walkers import Walker
 
 gc.freeze()
 gc.enable()
-ROOT = Path(__file__).resolve().parent.parent
-TARGET = "service.app:EditService"
 
 
 def serve(
@@ -95,10 +93,9 @@ def serve(
 
 def become_server(host: str, port: int, checked: Provider | None) -> None:
     """Be BentoML's server; anew where sessions were checked on a GPU, whose memory they keep."""
-    where = ["--working-dir", str(ROOT), "--host", host, "--port", str(port)]
     if checked not in (None, "cpu"):
-        os.execv(sys.executable, [sys.executable, "-m", "bentoml", "serve", TARGET, *where])
-    bentoml_command.main(["serve", TARGET, *where], prog_name="bentoml")
+        os.execv(sys.executable, [sys.executable, "-m", "service.server", host, str(port)])
+    run_server(host, str(port))
 
 
 def keep_paths(config: Settings) -> None:

@@ -4,10 +4,10 @@ A gauge of calls in flight would count those of a killed process for ever: an au
 scale down again.
 """
 
+import os
 import re
 from pathlib import Path
 
-from bentoml._internal.configuration.containers import BentoMLContainer
 from prometheus_client import CollectorRegistry, multiprocess
 
 from service.processes import is_alive
@@ -35,4 +35,4 @@ def tree_registry() -> CollectorRegistry:
 
 
 def _folder() -> Path:
-    return Path(BentoMLContainer.prometheus_multiproc_dir.get())
+    return Path(os.environ["PROMETHEUS_MULTIPROC_DIR"])  # where prometheus_client writes

@@ -160,9 +160,9 @@ def test_sessions_on_a_gpu_end_with_the_process_that_checked_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def execv(program: str, command: list[str]) -> None:
-        raise Replaced(*command[1:4])
+        raise Replaced(*command[1:])
 
     monkeypatch.setattr(os, "execv", execv)
     with pytest.raises(Replaced) as replaced:
         become_server("127.0.0.1", 3000, "cuda")
-    assert replaced.value.args == ("-m", "bentoml", "serve")
+    assert replaced.value.args == ("-m", "service.server", "127.0.0.1", "3000")
