@@ -1,7 +1,8 @@
 """Who may call and how often, for every transport. Knows no endpoint.
 
 A caller is the name of an API key or, without keys, the address that the connection comes from:
-behind a proxy all callers are then one. What changes the service for everybody takes an admin's
+behind a proxy all callers are then one, but for REST behind one on this machine, whose
+X-Forwarded-For is believed (uvicorn). What changes the service for everybody takes an admin's
 key or, where there are no keys, a caller on this machine.
 """
 

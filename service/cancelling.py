@@ -27,6 +27,7 @@ class Calls:
         self._running: defaultdict[str, set[asyncio.Task[Answer]]] = defaultdict(set)
         self._cancelled: OrderedDict[str, None] = OrderedDict()
         self._count = 0
+        self._in_flight = metrics.IN_FLIGHT.labels(runner)  # here: an autoscaler asks before a call
         for reason in ("cancel", "deadline"):  # series from the start, for rates
             metrics.CANCELLED.labels(runner, reason)
 
@@ -47,8 +48,7 @@ class Calls:
     ) -> Answer:
         if request_id in self._cancelled:
             return self._drop("cancel")
-        in_flight = metrics.IN_FLIGHT.labels(self._runner)
-        in_flight.inc()
+        self._in_flight.inc()
         self._count += 1
         task = asyncio.create_task(self._refusing(work))
         self._running[request_id].add(task)
@@ -61,7 +61,7 @@ class Calls:
             task.cancel()  # nothing to a task that is done
             self._forget(request_id, task)
             self._count -= 1
-            in_flight.dec()
+            self._in_flight.dec()
 
     def cancel(self, request_id: str) -> None:
         """Stop what the request has here, and refuse what of it is still on its way."""

@@ -1,5 +1,7 @@
 """Settings of the service: environment variables GRADCTRL_*, read here and nowhere else."""
 
+import os
+from difflib import get_close_matches
 from functools import lru_cache
 from typing import Annotated, Literal, Self
 
@@ -33,7 +35,9 @@ class Settings(BaseSettings):
         "gradctrl serve for its own processes, written by a reload; none: what models says",
     )
     device: str = Field(
-        default="auto", description="torch device of both runners: auto, cpu, cuda or cuda:N"
+        default="auto",
+        pattern=r"^(auto|cpu|cuda(:\d+)?)$",
+        description="torch device of both runners: auto, cpu, cuda or cuda:N",
     )
     dtype: Literal["float32", "bfloat16", "float16"] = Field(
         default="float32", description="dtype of the synthesis; walks are always float32"
@@ -206,6 +210,7 @@ class Settings(BaseSettings):
     access_log: bool = Field(default=True, description="whether every answered call is a log line")
     otlp_endpoint: str = Field(
         default="",
+        pattern="^(https?://.+)?$",
         description="URL that OpenTelemetry spans are sent to (OTLP over HTTP), for example "
         "http://collector:4318/v1/traces; empty: none",
     )
@@ -240,11 +245,15 @@ class Settings(BaseSettings):
     @field_validator("rate_limit")
     @classmethod
     def _is_rate(cls, value: str) -> str:
-        if value:
-            try:
-                limits.parse(value)
-            except ValueError as error:
-                raise ValueError(f"expected something like 600/minute, got {value!r}") from error
+        if not value:
+            return value
+        expected = f"expected one rate such as 600/minute, got {value!r}"
+        try:
+            rates = limits.parse_many(value)
+        except ValueError as error:
+            raise ValueError(expected) from error
+        if len(rates) != 1 or rates[0].amount < 1:
+            raise ValueError(expected)
         return value
 
     @model_validator(mode="after")
@@ -275,6 +284,15 @@ class Settings(BaseSettings):
 def settings() -> Settings:
     """The settings of this process."""
     return Settings()
+
+
+def unknown_variables() -> dict[str, str]:
+    """Variables with our prefix that are no setting, and the setting that is most like each."""
+    known = [f"{ENV_PREFIX}{name.upper()}" for name in Settings.model_fields]
+    unknown = {
+        name for name in os.environ if name.startswith(ENV_PREFIX) and name.upper() not in known
+    }
+    return {name: get_close_matches(name, known, n=1, cutoff=0)[0] for name in sorted(unknown)}
 
 
 def describe_settings() -> str:

@@ -3,6 +3,8 @@
 import asyncio
 from typing import Any
 
+from prometheus_client import REGISTRY
+
 from service.cancelling import Calls
 
 REFUSED = "deadline_exceeded"
@@ -39,6 +41,13 @@ def test_a_call_is_answered() -> None:
         assert calls.is_idle
 
     asyncio.run(scenario())
+
+
+def test_calls_in_flight_are_a_series_before_the_first_one() -> None:
+    labels = {"runner": "unasked"}
+    assert REGISTRY.get_sample_value("gradctrl_in_flight", labels) is None
+    Calls("unasked")
+    assert REGISTRY.get_sample_value("gradctrl_in_flight", labels) == 0
 
 
 def test_a_cancel_stops_all_calls_of_its_request_and_no_others() -> None:
