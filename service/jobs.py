@@ -66,14 +66,10 @@ class Jobs:
         self._workers = [asyncio.create_task(one) for one in (*work, self._keep_pruning())]
 
     async def stop(self) -> None:
-        """Stop working; what runs is queued again, for a store that lives on."""
-        interrupted = list(self._running)
+        """Stop working; what is still called running is queued when its store is opened again."""
         for task in (*self._workers, *self._running.values()):
             task.cancel()
         await asyncio.gather(*self._workers, *self._running.values(), return_exceptions=True)
-        with suppress(JobStoreError):  # what is still called running is queued at the next start
-            for job_id in interrupted:
-                self._store.change(job_id, state="queued")
 
     def submit(self, body: AnyJob, key: str | None) -> JobAnswer:
         """A new job, or that of the idempotency key."""

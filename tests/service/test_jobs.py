@@ -254,3 +254,19 @@ def test_asking_about_a_job_forgets_none() -> None:
         await jobs.stop()
 
     asyncio.run(scenario())
+
+
+def test_a_job_that_was_cancelled_before_a_stop_stays_so() -> None:
+    store = MemoryJobs()
+    store.add(SEEDS)
+
+    async def scenario() -> None:
+        jobs = Jobs(Endless(), store, Settings())
+        jobs.start()
+        while jobs.status("1").state != "running":
+            await asyncio.sleep(0)
+        jobs.cancel("1")
+        await jobs.stop()
+
+    asyncio.run(scenario())
+    assert store.unfinished() == []
