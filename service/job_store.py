@@ -17,7 +17,7 @@ OVERHEAD = 1000  # bytes that a job takes beside its result
 
 
 class JobStoreError(Exception):
-    """The store cannot be read or written just now, for want of room as a rule."""
+    """The store cannot be read or written: for want of room as a rule, or because it is damaged."""
 
 
 @dataclass(frozen=True)
@@ -201,7 +201,7 @@ class SqliteJobs:
         """All rows of a statement, which is a transaction of its own."""
         try:
             return self._db.execute(statement, values).fetchall()
-        except sqlite3.OperationalError as error:  # SQLITE_FULL, IOERR, BUSY, READONLY
+        except sqlite3.DatabaseError as error:  # SQLITE_FULL, IOERR, BUSY, READONLY, CORRUPT
             raise JobStoreError(f"the file of jobs cannot be used: {error}") from error
 
 

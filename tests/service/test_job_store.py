@@ -74,6 +74,18 @@ def test_looking_for_what_to_forget_reads_nothing(tmp_path: Path) -> None:
     assert [one.split()[0] for one in statements] == ["DELETE"]
 
 
+def test_a_damaged_file_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "jobs.db"
+    first = SqliteJobs(path)
+    first.add(JOB)
+    first._db.close()  # its pages are in the file itself from here on
+    store = SqliteJobs(path)
+    path.write_bytes(b"\xff" * path.stat().st_size)
+    store._execute("PRAGMA shrink_memory")  # or it would go by the pages that it has in memory
+    with pytest.raises(JobStoreError, match="not a database"):
+        store.get("1")
+
+
 def test_a_file_outlives_its_process(tmp_path: Path) -> None:
     path = tmp_path / "jobs.db"
     first = SqliteJobs(path)
