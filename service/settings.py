@@ -107,7 +107,10 @@ class Settings(BaseSettings):
         "of a generate call; the default is what 8 edits of 64 steps have",
     )
     max_in_flight: int = Field(
-        default=256, ge=1, description="requests worked on at once before the API refuses"
+        default=256,
+        ge=1,
+        description="requests worked on at once, and streams that are read at once, before the API "
+        "refuses",
     )
     timeout_s: float = Field(
         default=60.0,
