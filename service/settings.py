@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 ENV_PREFIX = "GRADCTRL_"
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+LONGEST_JOB_S = 86_400.0
 JpegEncoder = Literal["pillow", "nvjpeg"]
 
 
@@ -168,7 +169,7 @@ class Settings(BaseSettings):
         default=3600.0, gt=0, description="how long a finished job is kept, seconds"
     )
     job_timeout_s: float = Field(
-        default=600.0, gt=0, le=86_400, description="longest time for one job, seconds"
+        default=600.0, gt=0, le=LONGEST_JOB_S, description="longest time for one job, seconds"
     )
     grpc_port: int = Field(
         default=3001, ge=0, le=65535, description="port of the gRPC API; 0: no gRPC"
