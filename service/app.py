@@ -33,7 +33,7 @@ from service.rpc import start_rpc
 from service.runner_clients import connect_to
 from service.runner_pool import RunnerPool, pool_of
 from service.runner_sockets import RunnerSockets
-from service.runners import LOGGING, TRACING, TRAFFIC, ClassifierRunner, GeneratorRunner
+from service.runners import LOGGING, TRACING, ClassifierRunner, GeneratorRunner
 from service.sending import end_silent_connections
 from service.settings import Settings, settings
 
@@ -66,7 +66,7 @@ def build_handlers(
 @bentoml.service(
     name="edit_service",
     workers=1,
-    traffic=TRAFFIC,
+    traffic={"timeout": 620.0},  # beyond the longest timeout_s, which the engine keeps to
     logging=LOGGING,
     tracing=TRACING,
     metrics={"enabled": False},  # service/http_metrics.py has them with bounded labels

@@ -152,7 +152,7 @@ async def edit_stream(
     body: EditBody, handlers: HandlersOf, call: PlainCall, request: Request
 ) -> Response:
     """The frames of an edit as server-sent events, each as soon as it is rendered."""
-    events = handlers.edit_stream(body, call)
+    events = handlers.engine.gate.streamed(handlers.edit_stream(body, call))
     first = await while_connected(request, anext(events))
     longest_s = request.app.state.config.timeout_s + streaming.GRACE_S
     return streaming.EventStream(first, events, call.request_id, longest_s)

@@ -69,8 +69,9 @@ class EditServicer(wire_grpc.EditServiceServicer):
         A write returns when the client's window has room, so a slow reader holds up the rendering.
         """
         body = parse(EditBody, edit_values(request.edit))
-        async with aclosing(self._handlers.edit_stream(body, _call(context))) as events:
-            async for event in events:
+        events = self._handlers.edit_stream(body, _call(context))
+        async with aclosing(self._handlers.engine.gate.streamed(events)) as streamed:
+            async for event in streamed:
                 await context.write(stream_response(event))
 
     async def Generate(
@@ -88,8 +89,9 @@ class EditServicer(wire_grpc.EditServiceServicer):
     async def Invert(self, request: wire.InvertRequest, context: Context) -> None:
         """Progress of an inversion, then its result."""
         body = parse(InvertBody, invert_values(request))
-        async with aclosing(self._handlers.invert(body, _call(context))) as events:
-            async for event in events:
+        events = self._handlers.invert(body, _call(context))
+        async with aclosing(self._handlers.engine.gate.streamed(events)) as streamed:
+            async for event in streamed:
                 await context.write(invert_response(event))
 
     async def ListModels(

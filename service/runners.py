@@ -45,7 +45,7 @@ from service.provenance import Provenance
 from service.rendering import LoadedGenerator, Points, compress, latents_of, synthesise
 from service.request_timers import end_timers_with_requests
 from service.resident_models import ResidentModels, load_all, show_model
-from service.settings import Settings, settings
+from service.settings import LONGEST_JOB_S, Settings, settings
 from service.signing import signing_of
 from service.specs import WalkSpec
 from service.tracing import tracing_of
@@ -58,7 +58,7 @@ share_one_heap()  # now: once a server runs in this process, its threads have he
 # On every service that others depend on: by default BentoML closes the client session every 100
 # requests and fails what is in flight (docs/decisions.md).
 CONNECTION = {"max_requests": 10**9, "max_age": 1e9}
-TRAFFIC = {"timeout": 620.0}  # beyond the longest timeout_s, which the API enforces itself
+TRAFFIC = {"timeout": LONGEST_JOB_S + 20.0}  # beyond any call's own time, which Calls keeps to
 LOGGING = {"access": {"enabled": False}}
 _ENCODERS = 2
 Found = TypeVar("Found")

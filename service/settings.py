@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 ENV_PREFIX = "GRADCTRL_"
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+LONGEST_JOB_S = 86_400.0
 JpegEncoder = Literal["pillow", "nvjpeg"]
 
 
@@ -116,7 +117,10 @@ class Settings(BaseSettings):
         "of a generate call; the default is what 8 edits of 64 steps have",
     )
     max_in_flight: int = Field(
-        default=256, ge=1, description="requests worked on at once before the API refuses"
+        default=256,
+        ge=1,
+        description="requests worked on at once, and streams that are read at once, before the API "
+        "refuses",
     )
     timeout_s: float = Field(
         default=60.0,
@@ -174,7 +178,7 @@ class Settings(BaseSettings):
         default=3600.0, gt=0, description="how long a finished job is kept, seconds"
     )
     job_timeout_s: float = Field(
-        default=600.0, gt=0, le=86_400, description="longest time for one job, seconds"
+        default=600.0, gt=0, le=LONGEST_JOB_S, description="longest time for one job, seconds"
     )
     grpc_port: int = Field(
         default=3001, ge=0, le=65535, description="port of the gRPC API; 0: no gRPC"
