@@ -1,4 +1,8 @@
-"""What stands around the REST handlers: a body limit and the error model. Knows no endpoint."""
+"""What stands around the REST handlers: a body limit and the error model. Knows no endpoint.
+
+Starlette calls a handler of Exception outside of every middleware, where a request has no id, no
+access line and no metric: what nobody expected has a middleware of its own instead.
+"""
 
 import asyncio
 import json
@@ -14,7 +18,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service import metrics
-from service.errors import ApiError
+from service.errors import UNEXPECTED, ApiError
 from service.http_calls import REQUEST_ID, GoneError
 from service.job_schema import JOB_KINDS
 from service.request_ids import current_request_id
@@ -25,6 +29,31 @@ BODYLESS = ("GET", "HEAD", "OPTIONS")
 CLOSE = {"Connection": "close"}  # of a refusal before the body's end, which is read otherwise
 
 logger = logging.getLogger("gradctrl.service")
+
+
+class Explained:
+    """Logs and answers what nobody expected; to stand within what names and counts requests."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The application's answer, or an internal error."""
+        has_begun = False
+
+        async def watched(message: Message) -> None:
+            nonlocal has_begun
+            has_begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        except Exception:
+            if scope["type"] != "http":
+                raise
+            logger.exception("request failed")
+            if not has_begun:  # else the server closes a connection whose answer is not whole
+                await answer_error(ApiError("internal", UNEXPECTED))(scope, receive, send)
 
 
 class BodyLimit:
@@ -98,7 +127,6 @@ def install_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _on_validation_error)
     app.add_exception_handler(HTTPException, _on_http_error)
     app.add_exception_handler(GoneError, _on_gone)
-    app.add_exception_handler(Exception, _on_unexpected)
 
 
 def answer_error(error: ApiError) -> JSONResponse:
@@ -135,8 +163,3 @@ async def _on_http_error(request: Request, error: Exception) -> JSONResponse:
 
 async def _on_gone(request: Request, error: Exception) -> Response:
     return Response(status_code=CLIENT_GONE)  # read by nobody
-
-
-async def _on_unexpected(request: Request, error: Exception) -> JSONResponse:
-    logger.error("request failed", exc_info=error)
-    return answer_error(ApiError("internal", "the service failed on this request; see its log"))

@@ -17,7 +17,7 @@ import grpc
 from google.protobuf.message import DecodeError
 
 from service import metrics
-from service.errors import ApiError
+from service.errors import UNEXPECTED, ApiError
 from service.request_ids import working_on
 from service.request_log import log_access
 from service.rpc_errors import (
@@ -283,7 +283,7 @@ def _name(code: Any) -> str:
 
 
 def _internal() -> ApiError:
-    return ApiError("internal", "the service failed on this request; see its log")
+    return ApiError("internal", UNEXPECTED)
 
 
 def _too_large(max_bytes: int) -> ApiError:

@@ -20,7 +20,7 @@ from service.answer_schema import (
 )
 from service.api_docs import add_docs
 from service.errors import ApiError
-from service.guards import BodyLimit, install_error_handlers
+from service.guards import BodyLimit, Explained, install_error_handlers
 from service.http_calls import (
     HandlersOf,
     KnownTag,
@@ -95,6 +95,7 @@ def build_rest(config: Settings, access: Access) -> FastAPI:
     app.add_middleware(Outbox, max_bytes=config.max_unsent_bytes, timeout_s=config.timeout_s)
     app.add_middleware(BodyLimit, max_bytes=config.max_upload_bytes, timeout_s=config.timeout_s)
     app.add_middleware(Door, access=access)
+    app.add_middleware(Explained)
     if config.cors_origins:
         app.add_middleware(
             CORSMiddleware,

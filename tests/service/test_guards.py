@@ -1,10 +1,25 @@
-"""service/guards.py: bodies that drip are ended; the rest is tested over HTTP (test_errors.py)."""
+"""service/guards.py: bodies that drip are ended, and what nobody expected is an answer like others.
+
+The rest is tested over HTTP (test_errors.py).
+"""
 
 import asyncio
 import json
+import logging
+from collections.abc import Iterator
 from typing import Any
 
-from service.guards import BodyLimit
+import httpx
+import pytest
+from prometheus_client import generate_latest
+
+from service.access import Access
+from service.guards import BodyLimit, Explained
+from service.logs import ACCESS, JsonFormatter
+from service.rest import build_rest
+from service.settings import Settings
+
+ORIGIN = "https://app.example"
 
 
 def send_to(limit: BodyLimit, body: list[bytes], ends: bool) -> list[dict[str, Any]]:
@@ -49,3 +64,81 @@ def test_a_body_that_is_too_large_is_refused_before_its_end() -> None:
     start, body = send_to(BodyLimit(echo, max_bytes=10, timeout_s=5), [b"x" * 11], ends=False)
     assert start["status"] == 413
     assert json.loads(body["body"])["error"]["allowed"] == [0, 10]
+
+
+class Lines(logging.Handler):
+    """Log lines as the service writes them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[dict[str, Any]] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.found.append(json.loads(JsonFormatter().format(record)))
+
+
+@pytest.fixture
+def lines() -> Iterator[Lines]:
+    """What is logged meanwhile, by anybody."""
+    root, access, made = logging.getLogger(), logging.getLogger(ACCESS), Lines()
+    level = access.level
+    root.addHandler(made)
+    access.setLevel(logging.INFO)
+    yield made
+    access.setLevel(level)
+    root.removeHandler(made)
+
+
+class Broken:
+    """Handlers with a bug."""
+
+    def models(self) -> None:
+        raise RuntimeError("a secret of the server")
+
+
+def failed_calls() -> list[str]:
+    """The series of calls that ended with 500, as Prometheus reads them."""
+    return [
+        line
+        for line in generate_latest().decode().splitlines()
+        if line.startswith("bentoml_service_request_total")
+        and 'endpoint="/v1/models"' in line
+        and 'http_response_code="500"' in line
+    ]
+
+
+def test_an_unexpected_error_is_named_logged_and_counted_as_any_answer(lines: Lines) -> None:
+    rest = build_rest(Settings(cors_origins=(ORIGIN,)), Access(None, None, True))
+    rest.state.handlers = Broken()
+
+    async def asked() -> httpx.Response:
+        transport = httpx.ASGITransport(rest)  # raises what leaves the application
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+            return await client.get("/v1/models", headers={"Origin": ORIGIN})
+
+    assert not failed_calls()
+    answer = asyncio.run(asked())
+    assert answer.status_code == 500
+    assert answer.json()["error"]["code"] == "internal"
+    assert "secret" not in answer.text
+    assert answer.headers["access-control-allow-origin"] == ORIGIN
+    request_id = answer.headers["x-request-id"]
+    error, access = (line for line in lines.found if line["request_id"] == request_id)
+    assert (error["level"], error["error"]["type"]) == ("ERROR", "RuntimeError")
+    assert access["status"] == "500"
+    assert [line for line in lines.found if line["level"] == "ERROR"] == [error]
+    assert len(failed_calls()) == 1
+
+
+def test_an_error_in_the_middle_of_an_answer_leaves_it_unfinished() -> None:
+    async def breaks(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        raise RuntimeError
+
+    sent: list[dict[str, Any]] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    asyncio.run(Explained(breaks)({"type": "http"}, None, send))  # type: ignore[arg-type]
+    assert [message["type"] for message in sent] == ["http.response.start"]
