@@ -26,6 +26,7 @@ from service.validation import violation
 
 CLIENT_GONE = 499  # as nginx logs it
 BODYLESS = ("GET", "HEAD", "OPTIONS")
+SMALL_BYTES = 1 << 16
 CLOSE = {"Connection": "close"}  # of a refusal before the body's end, which is read otherwise
 
 logger = logging.getLogger("gradctrl.service")
@@ -57,21 +58,47 @@ class Explained:
 
 
 class BodyLimit:
-    """Refuses bodies above a size, or that take too long; counts the bytes that arrive."""
+    """Refuses bodies above a size, that take too long, or while too many bytes have no answer.
 
-    def __init__(self, app: ASGIApp, max_bytes: int, timeout_s: float) -> None:
+    A body stays in memory until its request is answered, and counts as long. Small ones are taken
+    whatever the large ones hold: the server reads as much ahead of every connection anyway.
+    """
+
+    def __init__(
+        self, app: ASGIApp, max_bytes: int, max_unanswered_bytes: int, timeout_s: float
+    ) -> None:
         self._app = app
         self._max_bytes = max_bytes
+        self._max_unanswered_bytes = max_unanswered_bytes
         self._timeout_s = timeout_s
+        self._unanswered = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Read the whole body, then replay it to the application."""
+        """The application's answer to a whole body, or a refusal."""
         if scope["type"] != "http" or scope["method"] in BODYLESS:
             await self._app(scope, receive, send)
             return
+        size = 0
+
+        async def counted() -> Message:
+            nonlocal size
+            message = await receive()
+            arrived = len(message.get("body", b""))
+            size += arrived
+            self._unanswered += arrived
+            self._expect_room(size)
+            return message
+
+        try:
+            await self._answer(scope, counted, send)
+        finally:
+            self._unanswered -= size
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Read the whole body, then replay it to the application."""
         try:
             async with asyncio.timeout(self._timeout_s):
-                body = await self._read(receive)
+                body = await _read(receive)
         except (ApiError, TimeoutError) as error:
             refusal = error if isinstance(error, ApiError) else self._too_slow()
             await answer_error(refusal)(scope, receive, send)
@@ -79,18 +106,14 @@ class BodyLimit:
         if body is not None:
             await self._app(scope, _replay(body, receive), send)
 
-    async def _read(self, receive: Receive) -> bytes | None:
-        """The body; None when the client is gone."""
-        body, more = bytearray(), True
-        while more:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                return None
-            body += message.get("body", b"")
-            more = message.get("more_body", False)
-            if len(body) > self._max_bytes:
-                raise self._too_large()
-        return bytes(body)
+    def _expect_room(self, size: int) -> None:
+        """ApiError for a body that has become too large, by itself or beside the others."""
+        if size > self._max_bytes:
+            raise self._too_large()
+        others = self._unanswered - size
+        if others and size > SMALL_BYTES and self._unanswered > self._max_unanswered_bytes:
+            message = f"{others} bytes of other requests have no answer yet; try again"
+            raise ApiError("overloaded", message, "body", headers=CLOSE)
 
     def _too_slow(self) -> ApiError:
         message = f"the request body did not arrive within {self._timeout_s:g} s"
@@ -105,6 +128,18 @@ class BodyLimit:
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
             CLOSE,
         )
+
+
+async def _read(receive: Receive) -> bytes | None:
+    """A whole body; None when the client is gone."""
+    body, more = bytearray(), True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+    return bytes(body)
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

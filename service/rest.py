@@ -93,7 +93,12 @@ def build_rest(config: Settings, access: Access) -> FastAPI:
     )
     app.state.config = config
     app.add_middleware(Outbox, max_bytes=config.max_unsent_bytes, timeout_s=config.timeout_s)
-    app.add_middleware(BodyLimit, max_bytes=config.max_upload_bytes, timeout_s=config.timeout_s)
+    app.add_middleware(
+        BodyLimit,
+        max_bytes=config.max_upload_bytes,
+        max_unanswered_bytes=config.max_unanswered_bytes,
+        timeout_s=config.timeout_s,
+    )
     app.add_middleware(Door, access=access)
     app.add_middleware(Explained)
     if config.cors_origins:

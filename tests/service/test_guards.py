@@ -14,7 +14,7 @@ import pytest
 from prometheus_client import generate_latest
 
 from service.access import Access
-from service.guards import BodyLimit, Explained
+from service.guards import SMALL_BYTES, BodyLimit, Explained
 from service.logs import ACCESS, JsonFormatter
 from service.rest import build_rest
 from service.settings import Settings
@@ -22,7 +22,11 @@ from service.settings import Settings
 ORIGIN = "https://app.example"
 
 
-def send_to(limit: BodyLimit, body: list[bytes], ends: bool) -> list[dict[str, Any]]:
+def limit_of(app: Any, max_bytes: int, unanswered: int = 10**9, timeout_s: float = 5) -> BodyLimit:
+    return BodyLimit(app, max_bytes, unanswered, timeout_s)
+
+
+async def ask(limit: BodyLimit, body: list[bytes], ends: bool) -> list[dict[str, Any]]:
     """What is answered to chunks, after which the client says nothing more or that it is done."""
     chunks = iter(body)
     sent: list[dict[str, Any]] = []
@@ -38,8 +42,12 @@ def send_to(limit: BodyLimit, body: list[bytes], ends: bool) -> list[dict[str, A
         sent.append(message)
 
     scope = {"type": "http", "method": "POST", "path": "/v1/edit", "headers": []}
-    asyncio.run(limit(scope, receive, send))
+    await limit(scope, receive, send)
     return sent
+
+
+def send_to(limit: BodyLimit, body: list[bytes], ends: bool) -> list[dict[str, Any]]:
+    return asyncio.run(ask(limit, body, ends))
 
 
 async def echo(scope: Any, receive: Any, send: Any) -> None:
@@ -49,21 +57,60 @@ async def echo(scope: Any, receive: Any, send: Any) -> None:
 
 
 def test_a_whole_body_reaches_the_application() -> None:
-    limit = BodyLimit(echo, max_bytes=10, timeout_s=5)
+    limit = limit_of(echo, max_bytes=10)
     assert send_to(limit, [b"abc", b"def"], ends=True)[1]["body"] == b"abcdef"
 
 
 def test_a_body_that_stops_arriving_ends_with_the_deadline() -> None:
-    start, body = send_to(BodyLimit(echo, max_bytes=10, timeout_s=0.1), [b"abc"], ends=False)
+    start, body = send_to(limit_of(echo, max_bytes=10, timeout_s=0.1), [b"abc"], ends=False)
     assert start["status"] == 504
     assert (b"connection", b"close") in start["headers"]
     assert json.loads(body["body"])["error"]["code"] == "deadline_exceeded"
 
 
 def test_a_body_that_is_too_large_is_refused_before_its_end() -> None:
-    start, body = send_to(BodyLimit(echo, max_bytes=10, timeout_s=5), [b"x" * 11], ends=False)
+    start, body = send_to(limit_of(echo, max_bytes=10), [b"x" * 11], ends=False)
     assert start["status"] == 413
     assert json.loads(body["body"])["error"]["allowed"] == [0, 10]
+
+
+LARGE = [b"x" * (SMALL_BYTES + 1)]
+
+
+@pytest.mark.parametrize("is_whole", [True, False])
+def test_large_bodies_are_refused_while_too_many_bytes_have_no_answer(is_whole: bool) -> None:
+    async def scenario() -> None:
+        working, done = asyncio.Event(), asyncio.Event()
+
+        async def slow_echo(scope: Any, receive: Any, send: Any) -> None:
+            working.set()
+            await done.wait()
+            await echo(scope, receive, send)
+
+        limit = limit_of(slow_echo, max_bytes=10**6, unanswered=SMALL_BYTES + 1)
+        first = asyncio.create_task(ask(limit, LARGE, ends=is_whole))
+        await (working.wait() if is_whole else asyncio.sleep(0))
+
+        start, body = await ask(limit, LARGE, ends=True)
+        assert start["status"] == 503
+        assert (b"connection", b"close") in start["headers"]
+        assert json.loads(body["body"])["error"]["code"] == "overloaded"
+
+        done.set()
+        assert (await ask(limit, [b"small"], ends=True))[0]["status"] == 200
+        if is_whole:
+            assert (await first)[0]["status"] == 200
+        else:
+            first.cancel()
+            await asyncio.wait({first})
+        assert (await ask(limit, LARGE, ends=True))[0]["status"] == 200
+
+    asyncio.run(scenario())
+
+
+def test_one_body_is_always_taken() -> None:
+    limit = limit_of(echo, max_bytes=10**6, unanswered=0)
+    assert send_to(limit, LARGE, ends=True)[0]["status"] == 200
 
 
 class Lines(logging.Handler):
