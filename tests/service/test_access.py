@@ -17,6 +17,7 @@ from model_store import StoredModel
 from service.access import Access, Door
 from service.api_keys import hash_of
 from service.errors import ApiError
+from service.rpc import SERVICE
 from service.wire import edit_pb2 as wire
 from tests.rpc_calls import refused, stub_of
 from tests.servers import free_port, running_server
@@ -113,6 +114,14 @@ def test_grpc_asks_for_a_key(service: Service) -> None:
     found = refused(caught.value)
     assert found.status == grpc.StatusCode.UNAUTHENTICATED
     assert found.code == "unauthenticated"
+
+
+@pytest.mark.parametrize("message", [b"\xff", bytes(15_000_000)], ids=["garbage", "too large"])
+def test_grpc_reads_no_message_without_a_key(service: Service, message: bytes) -> None:
+    with grpc.insecure_channel(service.rpc) as channel, pytest.raises(grpc.RpcError) as caught:
+        edit: Any = channel.unary_unary(f"/{SERVICE}/Edit")
+        edit(message)
+    assert refused(caught.value).code == "unauthenticated"
 
 
 def test_each_key_has_a_rate_of_its_own(service: Service) -> None:
