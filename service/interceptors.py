@@ -17,6 +17,7 @@ import grpc
 from google.protobuf.message import DecodeError
 
 from service import metrics
+from service.callers import calling_as
 from service.errors import UNEXPECTED, ApiError
 from service.request_ids import working_on
 from service.request_log import log_access
@@ -36,8 +37,8 @@ logger = logging.getLogger("gradctrl.service")
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Behaviour = Callable[[Any, Context], Awaitable[Any]]
-# Of the metadata of a call and the address of its caller; raises an ApiError on refusal.
-Authorize = Callable[[Mapping[str, str | bytes], str], None]
+# The caller's name, of the metadata of a call and the address; raises an ApiError on refusal.
+Authorize = Callable[[Mapping[str, str | bytes], str], str]
 
 
 class _Around(grpc.aio.ServerInterceptor):
@@ -214,8 +215,9 @@ class Authorized(_Around):
         behaviour = _behaviour(handler)
 
         async def authorized(request: Any, context: Context) -> Any:
-            self._authorize(call_metadata(context), _address(context))
-            return await behaviour(request, context)
+            caller = self._authorize(call_metadata(context), _address(context))
+            with calling_as(caller):
+                return await behaviour(request, context)
 
         return _rebuilt(handler, authorized)
 

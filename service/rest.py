@@ -250,7 +250,7 @@ async def directions(
 
 async def submit_job(body: JobBody, call: RetryableCall, request: Request) -> Response:
     """Have a request worked on; answers at once with its job_id."""
-    answer = _jobs(request).submit(body, call.idempotency_key)
+    answer = _jobs(request).submit(body, call)
     return json_answer(answer, call.request_id, status=202)
 
 

@@ -44,10 +44,11 @@ async def endless(request: bytes, context: Any) -> None:
         await asyncio.sleep(0.01)
 
 
-def expect_key(metadata: Mapping[str, str | bytes], address: str) -> None:
+def expect_key(metadata: Mapping[str, str | bytes], address: str) -> str:
     assert address.startswith(("ipv4:127.0.0.1", "ipv6:", "unix:"))
     if metadata.get("authorization") != "Bearer sesame":
         raise ApiError("unauthenticated", "give an API key", "authorization")
+    return "tests"
 
 
 @asynccontextmanager
