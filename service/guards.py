@@ -27,6 +27,7 @@ from service.validation import violation
 CLIENT_GONE = 499  # as nginx logs it
 BODYLESS = ("GET", "HEAD", "OPTIONS")
 SMALL_BYTES = 1 << 16
+MAX_PARTS = 100_000  # arrays, objects and fields of a JSON body; 1024 latents of 26 layers: 28,000
 CLOSE = {"Connection": "close"}  # of a refusal before the body's end, which is read otherwise
 
 logger = logging.getLogger("gradctrl.service")
@@ -99,6 +100,7 @@ class BodyLimit:
         try:
             async with asyncio.timeout(self._timeout_s):
                 body = await _read(receive)
+            _expect_shallow(scope, body)
         except (ApiError, TimeoutError) as error:
             refusal = error if isinstance(error, ApiError) else self._too_slow()
             await answer_error(refusal)(scope, receive, send)
@@ -140,6 +142,19 @@ async def _read(receive: Receive) -> bytes | None:
         body += message.get("body", b"")
         more = message.get("more_body", False)
     return bytes(body)
+
+
+def _expect_shallow(scope: Scope, body: bytes | None) -> None:
+    """ApiError for JSON of more parts than any request has: parsing them would take seconds.
+
+    Numbers in a row and long texts are cheap. Brackets within texts count too; base64 has none.
+    """
+    if not body or b"json" not in dict(scope["headers"]).get(b"content-type", b"").lower():
+        return
+    parts = sum(body.count(one) for one in (b"[", b"{", b":"))
+    if parts > MAX_PARTS:
+        message = f"the body has at most {MAX_PARTS} arrays, objects and fields; got {parts}"
+        raise ApiError("bad_request", message, "body", [0, MAX_PARTS])
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

@@ -14,7 +14,7 @@ import pytest
 from prometheus_client import generate_latest
 
 from service.access import Access
-from service.guards import SMALL_BYTES, BodyLimit, Explained
+from service.guards import MAX_PARTS, SMALL_BYTES, BodyLimit, Explained
 from service.logs import ACCESS, JsonFormatter
 from service.rest import build_rest
 from service.settings import Settings
@@ -26,7 +26,9 @@ def limit_of(app: Any, max_bytes: int, unanswered: int = 10**9, timeout_s: float
     return BodyLimit(app, max_bytes, unanswered, timeout_s)
 
 
-async def ask(limit: BodyLimit, body: list[bytes], ends: bool) -> list[dict[str, Any]]:
+async def ask(
+    limit: BodyLimit, body: list[bytes], ends: bool, content_type: str = ""
+) -> list[dict[str, Any]]:
     """What is answered to chunks, after which the client says nothing more or that it is done."""
     chunks = iter(body)
     sent: list[dict[str, Any]] = []
@@ -41,13 +43,16 @@ async def ask(limit: BodyLimit, body: list[bytes], ends: bool) -> list[dict[str,
     async def send(message: Any) -> None:
         sent.append(message)
 
-    scope = {"type": "http", "method": "POST", "path": "/v1/edit", "headers": []}
+    headers = [(b"content-type", content_type.encode())]
+    scope = {"type": "http", "method": "POST", "path": "/v1/edit", "headers": headers}
     await limit(scope, receive, send)
     return sent
 
 
-def send_to(limit: BodyLimit, body: list[bytes], ends: bool) -> list[dict[str, Any]]:
-    return asyncio.run(ask(limit, body, ends))
+def send_to(
+    limit: BodyLimit, body: list[bytes], ends: bool, content_type: str = ""
+) -> list[dict[str, Any]]:
+    return asyncio.run(ask(limit, body, ends, content_type))
 
 
 async def echo(scope: Any, receive: Any, send: Any) -> None:
@@ -72,6 +77,18 @@ def test_a_body_that_is_too_large_is_refused_before_its_end() -> None:
     start, body = send_to(limit_of(echo, max_bytes=10), [b"x" * 11], ends=False)
     assert start["status"] == 413
     assert json.loads(body["body"])["error"]["allowed"] == [0, 10]
+
+
+@pytest.mark.parametrize("part", ["[", "{", '"a":'])
+@pytest.mark.parametrize(
+    ("content_type", "status"), [("Application/JSON", 400), ("image/png", 200)]
+)
+def test_json_of_more_parts_than_any_request_has_is_not_parsed(
+    part: str, content_type: str, status: int
+) -> None:
+    body = [part.encode() * (MAX_PARTS + 1)]
+    start, *_ = send_to(limit_of(echo, max_bytes=10**7), body, True, content_type)
+    assert start["status"] == status
 
 
 LARGE = [b"x" * (SMALL_BYTES + 1)]
