@@ -5,18 +5,21 @@ call between processes has no cancel of its own, and the two may run on differen
 """
 
 import asyncio
+import logging
 from collections import OrderedDict, defaultdict
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from service import metrics
 from service.batcher import QueueFullError
-from service.errors import Refusal
+from service.errors import UNEXPECTED, Refusal
 from service.request_ids import working_on
 
 REMEMBERED = 4096  # cancels that came before their call
 
 Answer = dict[str, Any]
+
+logger = logging.getLogger("gradctrl.service")
 
 
 class Calls:
@@ -39,7 +42,7 @@ class Calls:
     async def run(
         self, payload: Mapping[str, Any], work: Callable[[], Awaitable[Answer]]
     ) -> Answer:
-        """The answer of `work`, or a refusal: no room, no time left, cancelled."""
+        """The answer of `work`, or a refusal: no room, no time left, cancelled, a failure."""
         with working_on(payload["request_id"]):
             return await self._run(payload["request_id"], payload["budget_s"], work)
 
@@ -76,6 +79,9 @@ class Calls:
             return await work()
         except QueueFullError as error:
             return Refusal("overloaded", f"{self._runner} has no room: {error}").as_payload()
+        except Exception:  # BentoML would log it without the request's id
+            logger.exception("a call of the %s runner failed", self._runner)
+            return Refusal("internal", UNEXPECTED).as_payload()
 
     def _drop(self, reason: str) -> Answer:
         metrics.CANCELLED.labels(self._runner, reason).inc()

@@ -48,6 +48,8 @@ STATUS: dict[Code, HTTPStatus] = {
 }
 RETRY_AFTER_S = 1
 
+UNEXPECTED = "the service failed on this request; see its log"
+
 
 @dataclass(frozen=True)
 class Refusal:

@@ -21,7 +21,7 @@ from service.cache import digest
 from service.calls import Call
 from service.errors import ApiError
 from service.handlers import Handlers
-from service.idempotency import conflict, expect_key
+from service.idempotency import conflict, expect_key, owned_key
 from service.job_schema import (
     KINDS,
     AnyJob,
@@ -71,14 +71,16 @@ class Jobs:
             task.cancel()
         await asyncio.gather(*self._workers, *self._running.values(), return_exceptions=True)
 
-    def submit(self, body: AnyJob, key: str | None) -> JobAnswer:
-        """A new job, or that of the idempotency key."""
+    def submit(self, body: AnyJob, call: Call) -> JobAnswer:
+        """A new job, or that of the caller's idempotency key."""
         self._handlers.engine.gate.expect_open()
         name = digest("job", body)
+        key, owned = call.idempotency_key, None
         if key is not None:
             expect_key(key)
+            owned = owned_key(call.caller, key)
             with _refusing():
-                known = self._store.of_key(key)
+                known = self._store.of_key(owned)
             if known is not None and known.digest != name:
                 raise conflict(key)
             if known is not None:
@@ -91,7 +93,7 @@ class Jobs:
         ):
             message = f"{waiting} jobs of {waiting_bytes} bytes are waiting; try again"
             raise ApiError("overloaded", message)
-        job = Job(uuid.uuid4().hex, body.kind, request, name, self._now(), key)
+        job = Job(uuid.uuid4().hex, body.kind, request, name, self._now(), owned)
         with _refusing():
             self._store.add(job)
         self._queue[job.job_id] = len(request)

@@ -21,7 +21,7 @@ from service.answer_schema import (
 from service.api_docs import add_docs
 from service.cache import digest
 from service.errors import ApiError
-from service.guards import BodyLimit, install_error_handlers
+from service.guards import BodyLimit, Explained, install_error_handlers
 from service.http_calls import (
     HandlersOf,
     KnownTag,
@@ -94,8 +94,14 @@ def build_rest(config: Settings, access: Access) -> FastAPI:
     )
     app.state.config = config
     app.add_middleware(Outbox, max_bytes=config.max_unsent_bytes, timeout_s=config.timeout_s)
-    app.add_middleware(BodyLimit, max_bytes=config.max_upload_bytes, timeout_s=config.timeout_s)
+    app.add_middleware(
+        BodyLimit,
+        max_bytes=config.max_upload_bytes,
+        max_unanswered_bytes=config.max_unanswered_bytes,
+        timeout_s=config.timeout_s,
+    )
     app.add_middleware(Door, access=access)
+    app.add_middleware(Explained)
     if config.cors_origins:
         app.add_middleware(
             CORSMiddleware,
@@ -245,7 +251,7 @@ async def directions(
 
 async def submit_job(body: JobBody, call: RetryableCall, request: Request) -> Response:
     """Have a request worked on; answers at once with its job_id."""
-    answer = _jobs(request).submit(body, call.idempotency_key)
+    answer = _jobs(request).submit(body, call)
     return json_answer(answer, call.request_id, status=202)
 
 

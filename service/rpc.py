@@ -24,6 +24,7 @@ from service.interceptors import (
     Identified,
     Measured,
     Open,
+    Read,
     Timed,
     call_metadata,
     request_id,
@@ -138,11 +139,13 @@ def _interceptors(
     around: list[grpc.aio.ServerInterceptor] = [
         Identified(SERVICE),
         Measured(SERVICE, config.access_log),
-        Explained(SERVICE, config.max_upload_bytes),
+        Explained(SERVICE),
         Timed(SERVICE, config.timeout_s),
         open_door,
     ]
-    return around if authorize is None else [*around, Authorized(SERVICE, authorize)]
+    if authorize is not None:
+        around.append(Authorized(SERVICE, authorize))
+    return [*around, Read(SERVICE, config.max_upload_bytes)]
 
 
 def _options(max_message_bytes: int) -> list[tuple[str, Any]]:

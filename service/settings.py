@@ -110,6 +110,12 @@ class Settings(BaseSettings):
     max_upload_bytes: int = Field(
         default=10_000_000, ge=1024, description="largest request body, bytes"
     )
+    max_unanswered_bytes: int = Field(
+        default=64_000_000,
+        ge=0,
+        description="bytes of REST request bodies that may arrive or be worked on at once before "
+        "the API refuses those above 64 KiB; one body is always taken",
+    )
     max_frames: int = Field(
         default=513,
         ge=1,
