@@ -17,12 +17,14 @@ from export.banks import Bank
 from export.errors import ExportError, LabelError
 from export.labels import AttributeLabels
 from model_store import (
+    BASELINES,
     CLASSIFIERS_FILE,
     ONE_LAYER_FILE,
     AttributeCard,
     EditDefaults,
     Exclusion,
     StoredModel,
+    available_pairs,
     save_attributes,
 )
 
@@ -166,6 +168,25 @@ def store_trained(model: StoredModel, trained: list[TrainedAttribute]) -> Stored
     names = dict.fromkeys([*(attribute.name for attribute in model.card.attributes), *heads])
     cards = [_protecting(one.card, names) for one in trained]
     return save_attributes(model, cards, heads)
+
+
+def lost_methods(before: StoredModel, after: StoredModel) -> list[str]:
+    """What a new version can no longer do, a line per method with the attributes."""
+    kept = available_pairs(after)
+    lost: dict[str, list[str]] = {}
+    for method, name in available_pairs(before):
+        if (method, name) not in kept:
+            lost.setdefault(method, []).append(name)
+    return [
+        f"the new version has no {method} for {', '.join(names)}: {_way_back(method)}"
+        for method, names in lost.items()
+    ]
+
+
+def _way_back(method: str) -> str:
+    if method in BASELINES:
+        return "fit it again with: gradctrl directions"
+    return "it needs heads of one layer for every attribute: train without --spread"
 
 
 def _protecting(card: AttributeCard, names: Iterable[str]) -> AttributeCard:

@@ -178,25 +178,43 @@ def save_model(
 def save_attributes(
     model: StoredModel, attributes: Iterable[AttributeCard], heads: Mapping[str, Head]
 ) -> StoredModel:
-    """A new version of the model: these attributes replace those of the same name."""
+    """A new version of the model: these attributes replace those of the same name.
+
+    Heads of one layer stay beside those of all layers where every attribute has one of its
+    classes; without that the new version lacks the released method.
+    """
     cards = {attribute.name: attribute for attribute in model.card.attributes}
     cards |= {attribute.name: attribute for attribute in attributes}
     card = model.card.model_copy(update={"attributes": tuple(cards.values())})
-    others = model.card.files.keys() - {GENERATOR_FILE, CLASSIFIERS_FILE}
+    own = {**model.heads(), **heads}
+    others = model.card.files.keys() - {GENERATOR_FILE, CLASSIFIERS_FILE, ONE_LAYER_FILE}
     kept = {name: model.path / name for name in others}
-    if _replaces_one_layer(model, heads):
-        kept[ONE_LAYER_FILE] = model.path / CLASSIFIERS_FILE
-    elif cards.keys() != {attribute.name for attribute in model.card.attributes}:
-        kept.pop(ONE_LAYER_FILE, None)  # it has no head for the new ones
-    return save_model(model.generator(), card, {**model.heads(), **heads}, kept)
+    with tempfile.TemporaryDirectory(prefix="gradctrl-") as folder:
+        narrow = _one_layer_heads(model, card, heads)
+        if narrow is not None and with_equal_reach(own, card)[1] == "all_layers":
+            kept[ONE_LAYER_FILE] = Path(folder) / ONE_LAYER_FILE
+            save_heads(narrow, kept[ONE_LAYER_FILE])
+        return save_model(model.generator(), card, own, kept)
 
 
-def _replaces_one_layer(model: StoredModel, heads: Mapping[str, Head]) -> bool:
-    """Whether heads of all layers take the place of a full set of heads of one layer."""
-    _, channels = model.card.latent_shape
-    known = {attribute.name for attribute in model.card.attributes}
-    wide = any(head.num_channels != channels for head in heads.values())
-    return wide and model.card.heads_read == "one_layer" and heads.keys() == known
+def _one_layer_heads(
+    model: StoredModel, card: ModelCard, heads: Mapping[str, Head]
+) -> dict[str, Head] | None:
+    """The model's heads of one layer, and those among new ones, for every attribute of a card.
+
+    None where an attribute has none, or its classes are no longer those of its head.
+    """
+    _, channels = card.latent_shape
+    found: dict[str, Head] = {}
+    if model.card.heads_read == "one_layer":
+        found = model.heads()
+    elif ONE_LAYER_FILE in model.card.files:
+        found = read_heads(model.path / ONE_LAYER_FILE, model.card.attributes)
+    known = {attribute.name: attribute.classes for attribute in model.card.attributes}
+    fitting = {one.name for one in card.attributes if known.get(one.name) == one.classes}
+    found = {name: head for name, head in found.items() if name in fitting}
+    found |= {name: head for name, head in heads.items() if head.num_channels == channels}
+    return found if found.keys() == {one.name for one in card.attributes} else None
 
 
 def find_model(name: str) -> StoredModel:

@@ -1,6 +1,7 @@
 """export/training.py: few labels in, a stored model out."""
 
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +16,22 @@ from export.training import (
     TrainedAttribute,
     attribute_card,
     choose_samples,
+    lost_methods,
     store_trained,
     train_attribute,
     write_heads,
 )
-from model_store import EditDefaults, StoredModel, save_model
-from tests.doubles import ATTRIBUTES, make_card, make_generator, make_heads
+from model_store import EditDefaults, StoredModel, save_directions, save_model
+from tests.doubles import (
+    ATTRIBUTES,
+    make_card,
+    make_directions,
+    make_generator,
+    make_head,
+    make_heads,
+    make_style_card,
+    make_style_generator,
+)
 
 QUICK = FitOptions(num_seeds=2, max_epochs=100)
 RNG = np.random.default_rng(0)
@@ -87,6 +98,24 @@ def test_without_chosen_defaults_all_others_are_protected() -> None:
     others = [one.name for one in ATTRIBUTES]
     assert cards["level"].defaults.as_pairs() == [(name, 1) for name in [*others, "size"]]
     assert cards["size"].defaults.as_pairs() == [(name, 1) for name in [*others, "level"]]
+
+
+def test_methods_that_a_new_version_lacks_are_told() -> None:
+    card = make_style_card("losing")
+    generator = make_style_generator(card)
+    model = save_directions(save_model(generator, card, make_heads()), make_directions(generator))
+    smile = ATTRIBUTES[0].model_copy(update={"classes": ("no", "little", "much")})
+    wide = make_head(3, 0, math.prod(card.latent_shape))
+    lost = lost_methods(model, store_trained(model, [TrainedAttribute(smile, wide, "")]))
+    assert [one.partition(":")[0] for one in lost] == [
+        "the new version has no gradctrl-released for smile, age, hair",
+        "the new version has no gradctrl-paper for smile, age, hair",
+        "the new version has no interfacegan for smile",
+        "the new version has no stylespace for smile",
+    ]
+    assert "train without --spread" in lost[0]
+    assert "gradctrl directions" in lost[2]
+    assert lost_methods(model, model) == []
 
 
 def test_shipped_heads_of_celeba_fit_their_cards() -> None:
