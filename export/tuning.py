@@ -90,7 +90,7 @@ def _onlooker(local: LocalModel, bank: Bank, folder: Path, options: TuneOptions)
         return image_onlooker(
             generator, make_judge(options.labelers, card.attributes, folder, probe)
         )
-    labels = read_labels(folder)
+    labels = read_labels(folder, card.attributes)
     known = {
         one.name: labels[one.name]
         for one in card.attributes

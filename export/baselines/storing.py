@@ -51,7 +51,7 @@ def store_directions(
         model.card,
         generator,
         bank,
-        read_labels(bank_folder),
+        read_labels(bank_folder, model.card.attributes),
         onlooker,
         methods,
         options,

@@ -26,6 +26,11 @@ ClassLabel = Annotated[
 ]
 
 
+def warn(message: str) -> None:
+    """Say what a user should know of a job that goes on."""
+    console.print(f"warning: {message}", soft_wrap=True)
+
+
 def progress_bar() -> Progress:
     """A bar with a description, a count and the time that is left."""
     return Progress(

@@ -12,7 +12,7 @@ from export.arguments import (
     split_names,
 )
 from export.banks import open_bank_of
-from export.commands.app import BankFolder, Name, app, console, progress_bar
+from export.commands.app import BankFolder, Name, app, console, progress_bar, warn
 from export.encoder_training import EncoderOptions
 from export.encoders import make_encoder
 from export.labels import read_labels
@@ -55,7 +55,7 @@ def train(
     """Train attribute heads on a labelled bank; store a new version of the model."""
     torch.set_num_threads(1)  # tiny matrices: a second thread makes this ten times slower
     model, samples = open_bank_of(bank_folder, name)
-    labels = read_labels(bank_folder)
+    labels = read_labels(bank_folder, model.card.attributes)
     wanted = {name: labels[name] for name in parse_names(attributes, list(labels))}
     selection = training.as_selection(select or ("random" if spread else "extremes"))
     with progress_bar() as progress:
@@ -80,6 +80,8 @@ def train(
             soft_wrap=True,
         )
     stored = training.store_trained(model, trained)
+    for message in training.lost_methods(model, stored):
+        warn(message)
     if write_heads is not None:
         training.write_heads(stored, write_heads)
     console.print(f"stored {stored.tag}")

@@ -8,7 +8,7 @@ import typer
 from export.arguments import (
     parse_classes,
 )
-from export.commands.app import Name, app, console
+from export.commands.app import Name, app, console, warn
 from export.errors import ExportError
 from export.fetching import FETCHABLE, fetch_model
 from export.importing import import_checkpoint, import_classifiers
@@ -29,7 +29,7 @@ def fetch(
     if name not in FETCHABLE:
         raise ExportError(f"no public model {name!r}; there are: {', '.join(FETCHABLE)}")
     with console.status(f"fetching {name}"):
-        model = fetch_model(name, lambda message: console.print(f"warning: {message}"))
+        model = fetch_model(name, warn)
     console.print(f"stored {model.tag} ({len(model.card.attributes)} attributes)")
 
 
