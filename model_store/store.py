@@ -71,6 +71,11 @@ class StoredModel:
         """The part of the tag after the colon."""
         return self.tag.partition(":")[2]
 
+    def expect_writable(self) -> None:
+        """OSError where no new version can be stored beside it: ask before hours of work."""
+        with tempfile.TemporaryFile(dir=self.path.parent):
+            pass
+
     def generator(self) -> Generator:
         """The generator, float32 on the CPU."""
         try:

@@ -58,4 +58,5 @@ def store_directions(
         report,
     )
     left_out = () if methods else tuple(set(BASELINES) - set(applicable_methods(generator)))
-    return StoredFit(save_directions(model, fitted), fitted, left_out)
+    latest, _ = open_bank_of(bank_folder, name)  # another command may have stored a version
+    return StoredFit(save_directions(latest, fitted), fitted, left_out)

@@ -17,11 +17,8 @@ from export.encoder_training import EncoderOptions
 from export.encoders import make_encoder
 from export.labels import read_labels
 from export.teaching import TeachOptions, teach_model
-from export.tuning import TuneOptions, tune_model
-from model_store import (
-    find_model,
-    save_attributes,
-)
+from export.tuning import TuneOptions, store_tuned, tune_model
+from model_store import find_model
 
 
 @app.command()
@@ -55,6 +52,7 @@ def train(
     """Train attribute heads on a labelled bank; store a new version of the model."""
     torch.set_num_threads(1)  # tiny matrices: a second thread makes this ten times slower
     model, samples = open_bank_of(bank_folder, name)
+    model.expect_writable()
     labels = read_labels(bank_folder, model.card.attributes)
     wanted = {name: labels[name] for name in parse_names(attributes, list(labels))}
     selection = training.as_selection(select or ("random" if spread else "extremes"))
@@ -79,8 +77,11 @@ def train(
             f"{one.remark}",
             soft_wrap=True,
         )
-    stored = training.store_trained(model, trained)
-    for message in training.lost_methods(model, stored):
+        for doubt in training.doubts(one, model, per_class, spread):
+            warn(doubt)
+    latest, _ = open_bank_of(bank_folder, name)  # another command may have stored a version
+    stored = training.store_trained(latest, trained)
+    for message in training.lost_methods(latest, stored):
         warn(message)
     if write_heads is not None:
         training.write_heads(stored, write_heads)
@@ -109,6 +110,7 @@ def tune(
     """Choose exclusions, top-k, layers and steps by edits of validation images; store them."""
     torch.set_num_threads(1)  # as train
     model, samples_of_bank = open_bank_of(bank_folder, name)
+    model.expect_writable()
     with progress_bar() as progress:
         task = progress.add_task("tuning", total=None)
         tuned = tune_model(
@@ -127,7 +129,8 @@ def tune(
         )
     for one in tuned:
         console.print(f"{one.attribute.name}: {one.describe()}", soft_wrap=True)
-    stored = save_attributes(model, [one.attribute for one in tuned], {})
+    latest, _ = open_bank_of(bank_folder, name)  # as train
+    stored = store_tuned(latest, tuned, warn)
     if write_heads is not None:
         training.write_heads(stored, write_heads)
     console.print(f"stored {stored.tag}")

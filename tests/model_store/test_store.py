@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -132,6 +133,12 @@ def test_new_heads_of_all_layers_leave_those_of_one_layer(both: StoredModel) -> 
     assert tuned.tag == stored.tag
     lacking = save_attributes(both, [GLASSES], {"glasses": make_head(2, 7, WIDE)})
     assert lacking.one_layer_heads() is None
+
+
+def test_a_store_that_takes_no_version_is_found_out_before(both: StoredModel) -> None:
+    both.expect_writable()
+    with pytest.raises(OSError, match="/proc"):
+        replace(both, path=Path("/proc/store/version")).expect_writable()
 
 
 def test_unknown_models_are_listed() -> None:
