@@ -6,6 +6,7 @@ bank's class or, where the bank names none, the class that its seed draws.
 """
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -135,7 +136,14 @@ def _resume(folder: Path, wanted: BankInfo) -> BankInfo | None:
     if found is None:
         return None
     if {**asdict(found), "done": 0} != asdict(wanted):
-        raise BankError(f"{folder}: holds another bank ({found}); choose an empty folder")
+        others = [
+            f"{name} {value}, not {asdict(wanted)[name]}"
+            for name, value in asdict(found).items()
+            if name != "done" and value != asdict(wanted)[name]
+        ]
+        raise BankError(
+            f"{folder}: holds another bank ({'; '.join(others)}); choose an empty folder"
+        )
     return found
 
 
@@ -149,6 +157,18 @@ def _open_arrays(
         reopen = np.lib.format.open_memmap
         return reopen(folder / LATENTS_FILE, "r+"), reopen(folder / IMAGES_FILE, "r+")
     return (
-        np.lib.format.open_memmap(folder / LATENTS_FILE, "w+", np.float32, latents),
-        np.lib.format.open_memmap(folder / IMAGES_FILE, "w+", np.uint8, images),
+        _new_array(folder / LATENTS_FILE, np.float32, latents),
+        _new_array(folder / IMAGES_FILE, np.uint8, images),
     )
+
+
+def _new_array(path: Path, dtype: type[np.generic], shape: tuple[int, ...]) -> np.memmap:
+    """An array whose place on the disk is taken: a page that finds none ends the process."""
+    try:
+        array = np.lib.format.open_memmap(path, "w+", dtype, shape)
+        if hasattr(os, "posix_fallocate"):
+            with path.open("r+b") as file:
+                os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    except OSError as error:
+        raise BankError(f"{path}: no room for {shape} of {np.dtype(dtype)}: {error}") from error
+    return array
