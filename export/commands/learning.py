@@ -12,7 +12,7 @@ from export.arguments import (
     split_names,
 )
 from export.banks import open_bank_of
-from export.commands.app import BankFolder, Name, app, console, progress_bar, warn
+from export.commands.app import BankFolder, Name, app, console, progress_bar, resumable, warn
 from export.encoder_training import EncoderOptions
 from export.encoders import make_encoder
 from export.labels import read_labels
@@ -162,7 +162,7 @@ def train_encoder_(
     torch.set_num_threads(1)
     options = EncoderOptions(steps=steps, batch=batch, seed=seed, latents_only=latents_only)
     folder = Path(".cache") / f"encoder-{name.partition(':')[0]}" if output is None else output
-    with progress_bar() as progress:
+    with resumable(), progress_bar() as progress:
         task = progress.add_task("training", total=steps)
         made = make_encoder(
             find_model(name),
@@ -179,4 +179,6 @@ def train_encoder_(
     console.print(
         f"encoder's mean error {made.mean_error:.4f}; inversions fail above {card.max_error:.4f}"
     )
+    if made.mean_error > card.max_error:
+        warn("inversions will fail that start from this encoder's guess; train it longer")
     console.print(f"stored {made.model.tag}")

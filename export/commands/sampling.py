@@ -10,7 +10,16 @@ import typer
 from export import labeling
 from export.arguments import split_names
 from export.banks import make_bank
-from export.commands.app import Name, Output, Truncation, app, console, progress_bar, warn
+from export.commands.app import (
+    Name,
+    Output,
+    Truncation,
+    app,
+    console,
+    progress_bar,
+    resumable,
+    warn,
+)
 from export.errors import ExportError
 from export.labels import AttributeLabels, remove_labels
 from model_store import (
@@ -34,7 +43,7 @@ def bank(
     ] = False,
 ) -> None:
     """Make a sample bank: latents and images, memory-mapped; run again to resume."""
-    with progress_bar() as progress:
+    with resumable(), progress_bar() as progress:
         task = progress.add_task("sampling", total=samples)
         info = make_bank(
             find_model(name),

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.text import Text
 
 from export.arguments import (
     parse_classes,
@@ -44,7 +45,7 @@ def import_(
     licence: Annotated[str, typer.Option(help="Terms of the weights, for the card.")] = "unknown",
 ) -> None:
     """Store any StyleGAN1, 2, 3 or DCGAN checkpoint, found by content; its code never runs."""
-    with console.status(f"reading {file.name}"):
+    with console.status(Text(f"reading {file.name}")):
         model = import_checkpoint(file, name, format, licence)
     console.print_json(model.card.model_dump_json())
     console.print(f"stored {model.tag}")

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from export import training
-from export.commands import main
+from export.commands import main, sampling
 from export.importing import import_checkpoint, import_classifiers
 from export.labels import read_labels
 from export.sampling import sample_latents
@@ -110,6 +110,22 @@ def test_generate_writes_images_and_latents(tiny: StoredModel, tmp_path: Path) -
     assert size_of(tmp_path / "seed3.png") == (16, 16)
     with np.load(tmp_path / "seed4.npz") as saved:
         assert saved["latent"].shape == (1, 16)
+
+
+def test_paths_are_printed_as_they_are(tiny: StoredModel, tmp_path: Path) -> None:
+    folder = str(tmp_path / "run[/a]:smile:")
+    assert folder in run("generate", "tiny", "--seeds", "3", "-o", folder).replace("\n", "")
+
+
+def test_an_interrupted_bank_says_how_to_go_on(
+    tiny: StoredModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sampling, "make_bank", interrupted)
+    printed = run("bank", "tiny", "-o", str(tmp_path), code=130)
+    assert printed == "stopped; run the same command again to resume\n"
 
 
 def test_edit_writes_a_strip(tiny: StoredModel, tmp_path: Path) -> None:
@@ -237,6 +253,14 @@ def test_few_labels_spread_to_all_layers_and_tuned_defaults(
         (
             ["edit", "tiny", "--attribute", "age", "--target", "old", "--method", "ganspace"],
             "error: model 'tiny' has no directions of ganspace for 'age'; it has: gradctrl, ",
+        ),
+        (
+            ["edit", "tiny", "--attribute", "age", "--target", "old", "--step-size", "nan"],
+            "error: expected 0 < step_size <= 10, got nan",
+        ),
+        (
+            ["edit", "nobody", "--attribute", "age", "--target", "old", "-o", "folder"],
+            "error: -o: expected an image file such as strip.png, got 'folder'",
         ),
         (["generate", "tiny", "--seeds", "a", "-o", "x"], "error: seeds: expected"),
         (["label", "nowhere", "--with", "background"], "error: nowhere: no bank.json"),
