@@ -8,6 +8,7 @@ import hashlib
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -17,7 +18,7 @@ import torch
 from bentoml.exceptions import BentoMLException, NotFound
 from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from editing import Head, StackedHeads
@@ -29,7 +30,7 @@ from model_store.errors import (
     EmptyStoreError,
     UnknownModelError,
 )
-from model_store.files import sha256_of
+from model_store.files import sha256_of, write_tensors
 from model_store.generators import Generator, Mapper
 from model_store.networks import (
     MAPPING_PREFIX,
@@ -158,8 +159,7 @@ def save_model(
     """Store a model as the latest version of its name; `card.files` is filled in here."""
     with tempfile.TemporaryDirectory(prefix="gradctrl-") as folder:
         staged = Path(folder)
-        state = {key: tensor.contiguous() for key, tensor in generator.state().items()}
-        save_file(state, staged / GENERATOR_FILE)
+        write_tensors(generator.state(), staged / GENERATOR_FILE)
         if card.attributes:
             own, heads_read = with_equal_reach(
                 {a.name: heads[a.name] for a in card.attributes}, card
@@ -267,15 +267,13 @@ def _expect_valid(card: str) -> None:
 
 def _register(tag: str, card: ModelCard, staged: Path) -> None:
     """Copy staged files into the BentoML store; an identical older entry is replaced."""
-    try:
-        bentoml.models.get(tag)
-        bentoml.models.delete(tag)  # so that it becomes the latest again
-    except NotFound:
-        pass
     labels = {"family": card.family, "resolution": str(card.resolution)}
     with bentoml.models.create(tag, labels=labels) as entry:
         for path in staged.iterdir():
             Path(entry.path_of(path.name)).write_bytes(path.read_bytes())
+        # Once all is written: a full disk must not cost the entry that is there.
+        with suppress(NotFound):
+            bentoml.models.delete(tag)  # so that it becomes the latest again
 
 
 def _read_card(folder: Path) -> ModelCard:

@@ -1,5 +1,6 @@
 """model_store/store.py: content-addressed entries, verified hashes."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from model_store import (
     ONE_LAYER_FILE,
     AttributeCard,
     CorruptModelError,
+    ModelStoreError,
     StoredModel,
     UnknownModelError,
     find_model,
@@ -31,6 +33,7 @@ from tests.doubles import (
     make_style_card,
     make_style_generator,
 )
+from tests.full_disks import files_up_to
 
 
 def store(name: str, seed: int = 0) -> StoredModel:
@@ -58,6 +61,23 @@ def test_the_same_model_is_the_same_version_and_becomes_the_latest_again() -> No
     assert store("twice", seed=0).tag == first.tag
     assert find_model("twice").tag == first.tag
     assert find_model(second.tag).tag == second.tag
+
+
+def test_a_full_disk_costs_no_entry(monkeypatch: pytest.MonkeyPatch) -> None:
+    saved = store("no-room")
+    with files_up_to(500), pytest.raises(ModelStoreError, match=r"generator\.safetensors: cannot"):
+        store("no-room")
+    write_bytes = Path.write_bytes
+
+    def full(path: Path, content: bytes) -> int:
+        if path.name == "card.json":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write_bytes(path, content)
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match="No space left"):
+        store("no-room")
+    assert find_model("no-room").tag == saved.tag
 
 
 def test_a_model_without_attributes_has_no_heads() -> None:
