@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 
 from export.errors import BankError
 from export.sampling import drawn_labels, mixed_latents, sample_latents
@@ -21,6 +22,7 @@ from model_store import StoredModel, class_labels, find_model, to_pixels
 BANK_FILE = "bank.json"
 LATENTS_FILE = "latents.npy"
 IMAGES_FILE = "images.npy"
+PNG_FOLDER = "png"
 _CHUNK = 64
 
 
@@ -110,6 +112,16 @@ def open_bank(folder: Path, model: str | None = None) -> Bank:
         np.load(folder / LATENTS_FILE, mmap_mode="r"),
         np.load(folder / IMAGES_FILE, mmap_mode="r"),
     )
+
+
+def write_pngs(folder: Path, count: int) -> Path:
+    """The first images of a bank as `png/<sample>.png`, for people who label; that folder."""
+    images = open_bank(folder).images[:count]
+    pngs = folder / PNG_FOLDER
+    pngs.mkdir(exist_ok=True)
+    for sample, image in enumerate(images):
+        Image.fromarray(image).save(pngs / f"{sample}.png")
+    return pngs
 
 
 def open_bank_of(folder: Path, name: str) -> tuple[StoredModel, Bank]:

@@ -9,7 +9,7 @@ import typer
 
 from export import labeling
 from export.arguments import split_names
-from export.banks import make_bank
+from export.banks import make_bank, write_pngs
 from export.commands.app import (
     Name,
     Output,
@@ -41,6 +41,9 @@ def bank(
     mixing: Annotated[
         bool, typer.Option("--mixing", help="Latents that differ by layer (StyleGAN).")
     ] = False,
+    png: Annotated[
+        int, typer.Option(help="Also write so many images, to label: png/<sample>.png.", min=0)
+    ] = 0,
 ) -> None:
     """Make a sample bank: latents and images, memory-mapped; run again to resume."""
     with resumable(), progress_bar() as progress:
@@ -56,6 +59,8 @@ def bank(
             mixing,
         )
     console.print(f"{info.done} samples in {output}")
+    if png:
+        console.print(f"images to label in {write_pngs(output, png)}")
 
 
 @app.command()

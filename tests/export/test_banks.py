@@ -5,8 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from export.banks import make_bank, open_bank, open_bank_of
+from export.banks import make_bank, open_bank, open_bank_of, write_pngs
 from export.errors import BankError
 from export.sampling import drawn_labels, sample_latents
 from model_store import PlanError, StoredModel, class_labels, save_model, z_from_seed
@@ -20,6 +21,14 @@ def test_samples_come_from_their_seeds(tiny: StoredModel, tmp_path: Path) -> Non
     assert bank.images.shape == (70, 16, 16, 3)
     assert bank.images.dtype == np.uint8
     np.testing.assert_array_equal(bank.latents[66, 0], z_from_seed(71, 16))
+
+
+def test_images_to_label_are_named_by_their_sample(tiny: StoredModel, tmp_path: Path) -> None:
+    make_bank(tiny, 12, tmp_path, first_seed=5)
+    folder = write_pngs(tmp_path, 11)
+    assert {path.name for path in folder.iterdir()} == {f"{n}.png" for n in range(11)}
+    with Image.open(folder / "10.png") as image:
+        np.testing.assert_array_equal(np.asarray(image), open_bank(tmp_path).images[10])
 
 
 def test_an_interrupted_bank_resumes_to_the_same_bytes(tiny: StoredModel, tmp_path: Path) -> None:
