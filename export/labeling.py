@@ -108,6 +108,10 @@ def _tell_changes(
     changed = known & (before.names() != after.names())
     if changed.any():
         warn(f"{name}: {changed.sum()} of {known.sum()} labels ({before.labelled_by}) are replaced")
+    if set(before.classes) != set(after.classes):
+        warn(
+            f"{name}: classes are now {', '.join(after.classes)}; were {', '.join(before.classes)}"
+        )
 
 
 def face_api_labels(

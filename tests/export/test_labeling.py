@@ -39,8 +39,14 @@ def test_a_labeler_replaces_and_people_correct_it(bank: Path) -> None:
     label(bank, "0,pink\n1,grey")
     warnings: list[str] = []
     label_bank(bank, "background", None, warn=warnings.append)
-    assert warnings == ["background: 2 of 2 labels (people, people.csv) are replaced"]
-    assert label(bank, "0,pink") == ["background: 1 of 6 labels (pixel brightness) are replaced"]
+    assert warnings == [
+        "background: 2 of 2 labels (people, people.csv) are replaced",
+        "background: classes are now dark, medium, light; were grey, pink",
+    ]
+    assert label(bank, "0,pink") == [
+        "background: 1 of 6 labels (pixel brightness) are replaced",
+        "background: classes are now dark, medium, light, pink; were dark, medium, light",
+    ]
     found = read_labels(bank)["background"]
     assert found.names()[0] == "pink"
     assert "" not in found.names()
