@@ -73,6 +73,7 @@ def serve(
     _check_signing(config)
     _check_jpegs(config)
     _check_graphs(config)
+    _fix_paths(config)
     # The exact versions, so that a model stored while the service runs does not split it.
     os.environ.setdefault(f"{ENV_PREFIX}RELOAD_MODELS", names)
     os.environ[f"{ENV_PREFIX}MODELS"] = ",".join(model.tag for model in served)
@@ -91,6 +92,15 @@ def become_server(host: str, port: int, checked: Provider | None) -> None:
 def _set(name: str, value: str) -> None:
     if value:
         os.environ[f"{ENV_PREFIX}{name}"] = value
+
+
+def _fix_paths(config: Settings) -> None:
+    """Make paths of settings absolute: the server reads them in another folder."""
+    paths = {name: value for name, value in config if isinstance(value, Path)}
+    if config.job_store:
+        paths["job_store"] = Path(config.job_store)
+    for name, path in paths.items():
+        _set(name.upper(), str(path.absolute()))
 
 
 def _settings() -> Settings:
