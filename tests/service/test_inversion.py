@@ -100,6 +100,18 @@ def test_pivotal_tuning_is_nearer_and_touches_no_other_request(
     assert post(service_url, "/v1/generate", fresh).json()["images"][:2] == before["images"]
 
 
+def test_edits_of_one_image_share_its_inversion_whatever_they_answer(
+    service_url: str, sample: bytes
+) -> None:
+    body = {"source": {"image": text(sample)}, "edits": [EDIT], "inversion": {"steps": 7}}
+    first = post(service_url, "/v1/edit", body).json()
+    assert first["inversion"]["seconds"] > 0
+    for output in ({"size": 32}, {"format": "jpeg", "quality": 50}, {"frame_ms": 40}):
+        again = post(service_url, "/v1/edit", {**body, "output": output}).json()
+        assert again["inversion"]["seconds"] == 0
+        assert again["latent"] == first["latent"]
+
+
 def test_an_upload_is_the_same_edit(service_url: str, sample: bytes) -> None:
     knobs = {"edits": [EDIT], "inversion": {"steps": 10}}
     uploaded = httpx.post(
