@@ -84,7 +84,10 @@ class ApiError(Exception):
 
     def within(self, prefix: str) -> "ApiError":
         """The same refusal of a field that lies deeper in a request."""
-        field = None if self.field is None else f"{prefix}{self.field}"
+        return self.at(None if self.field is None else f"{prefix}{self.field}")
+
+    def at(self, field: str | None) -> "ApiError":
+        """The same refusal of another field."""
         return ApiError(self.code, self.message, field, self.allowed, self.status, self.headers)
 
     def body(self) -> dict[str, Any]:

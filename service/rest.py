@@ -50,7 +50,7 @@ from service.schema import (
 )
 from service.sending import Outbox
 from service.settings import Settings
-from service.uploads import upload_body
+from service.uploads import refusing_upload, upload_body
 
 Responses = dict[int | str, dict[str, Any]]
 
@@ -185,7 +185,8 @@ async def edit_upload(
 ) -> Response:
     """Edit an uploaded image; answers frames and scores."""
     body = upload_body(request, await image.read())
-    answer = await while_connected(connection, handlers.edit(body, call))
+    with refusing_upload():
+        answer = await while_connected(connection, handlers.edit(body, call))
     return json_answer(answer, answer.request_id)
 
 

@@ -2,8 +2,11 @@
 
 import base64
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from service.errors import ApiError
+from service.idempotency import FIELD
 from service.schema import EditBody
 from service.validation import parse
 
@@ -23,3 +26,14 @@ def upload_body(request: str, image: bytes) -> EditBody:
         return parse(EditBody, {**values, "source": source})
     except ApiError as error:
         raise error.within("request.") from error
+
+
+@contextmanager
+def refusing_upload() -> Iterator[None]:
+    """Refusals of the edit that `upload_body` read, by the fields of the form."""
+    try:
+        yield
+    except ApiError as error:
+        if error.field == "source.image":
+            raise error.at("image") from error
+        raise (error if error.field == FIELD else error.within("request.")) from error

@@ -127,6 +127,19 @@ CASES: list[tuple[str, dict[str, Any], int, str, str, Any]] = [
         "attribute",
         ["smile", "age", "hair"],
     ),
+    (
+        "/v1/directions",
+        {
+            "latent": [0.0] * 16,
+            "attribute": "smile",
+            "target": "smiling",
+            "exclude": [{"attribute": "age", "top_k": 16}],
+        },
+        422,
+        "no_editable_channels",
+        "exclude",
+        None,
+    ),
 ]
 
 
