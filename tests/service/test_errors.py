@@ -41,7 +41,10 @@ CASES: list[tuple[str, dict[str, Any], int, str, str, Any]] = [
         ["not_smiling", "smiling"],
     ),
     ("/v1/edit", body({"latent": [0.0] * 15}), 400, "bad_latent", "source.latent", None),
-    ("/v1/edit", body({"latent": ["x"] * 16}), 400, "bad_latent", "source.latent", None),
+    ("/v1/edit", body({"latent": ["1"] * 16}), 400, "bad_latent", "source.latent", None),
+    ("/v1/edit", body({"latent": [[0.0] * 15 + [True]]}), 400, "bad_latent", "source.latent", None),
+    ("/v1/edit", body({"latent": [None] * 16}), 400, "bad_latent", "source.latent", None),
+    ("/v1/edit", body({"seed": 1, "space": "z"}), 400, "bad_request", "source.space", None),
     ("/v1/edit", body({"latent": [1e60] * 16}), 400, "bad_latent", "source.latent", None),
     ("/v1/edit", body({"latent": [-1e7] * 16}), 400, "bad_latent", "source.latent", None),
     (
@@ -83,6 +86,14 @@ CASES: list[tuple[str, dict[str, Any], int, str, str, Any]] = [
     ),
     (
         "/v1/edit",
+        body(exclude=[{"attribute": "age", "top_k": 1}, {"attribute": "age", "top_k": 2}]),
+        400,
+        "bad_request",
+        "edits[0].exclude[1].attribute",
+        ["hair"],
+    ),
+    (
+        "/v1/edit",
         body(exclude=[{"attribute": "age", "top_k": 17}]),
         400,
         "bad_request",
@@ -117,7 +128,16 @@ CASES: list[tuple[str, dict[str, Any], int, str, str, Any]] = [
         "output.format",
         ["webp", "gif"],
     ),
+    (
+        "/v1/edit/image",
+        {**body(), "animation": True, "frames": "final"},
+        400,
+        "bad_request",
+        "frames",
+        ["all"],
+    ),
     ("/v1/generate", {}, 400, "bad_request", "seeds", ["seeds", "latents"]),
+    ("/v1/generate", {"seeds": [1], "space": "z"}, 400, "bad_request", "space", None),
     ("/v1/score", {"latents": [[0.0]]}, 400, "bad_latent", "latents[0]", None),
     (
         "/v1/directions",
