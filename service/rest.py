@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 from fastapi import FastAPI, File, Form, Query, Request, Response, UploadFile
 from fastapi.middleware.cors import CORSMiddleware
+from pydantic import BeforeValidator
 from starlette.routing import Route
 
 from service import http_calls, streaming
@@ -50,7 +51,7 @@ from service.schema import (
 )
 from service.sending import Outbox
 from service.settings import Settings
-from service.uploads import refusing_upload, upload_body
+from service.uploads import refusing_upload, text_of, upload_body
 
 Responses = dict[int | str, dict[str, Any]]
 
@@ -178,7 +179,9 @@ async def edit_image(
 
 async def edit_upload(
     image: Annotated[UploadFile, File(description="PNG, JPEG or WebP")],
-    request: Annotated[str, Form(description="JSON of /v1/edit, without source")],
+    request: Annotated[
+        str, BeforeValidator(text_of), Form(description="JSON of /v1/edit, without source")
+    ],
     handlers: HandlersOf,
     call: RetryableCall,
     connection: Request,

@@ -1,14 +1,21 @@
-"""The two fields of an upload as one request model. Knows nothing about HTTP or images."""
+"""The two fields of an upload as one request model. Knows nothing about images."""
 
 import base64
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from starlette.datastructures import UploadFile
+
 from service.errors import ApiError
 from service.idempotency import FIELD
 from service.schema import EditBody
 from service.validation import parse
+
+
+def text_of(part: object) -> object:
+    """The text of a form's part, which is a file where it has a file name, as a Blob has."""
+    return part.file.read().decode() if isinstance(part, UploadFile) else part
 
 
 def upload_body(request: str, image: bytes) -> EditBody:

@@ -194,13 +194,32 @@ def test_non_finite_latents(service_url: str, value: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "media"),
-    [(b"{broken", "application/json"), (b"{}", "text/plain"), (b"[1]", "application/json")],
+    ("content", "media", "field"),
+    [
+        (b'{"source":broken', "application/json", "body"),
+        (b"{}", "text/plain", "content-type"),
+        (b"{}", "application/x-www-form-urlencoded", "content-type"),  # what curl -d says
+        (b"[1]", "application/json", "body"),
+        (b"", "application/json", "body"),
+    ],
 )
-def test_bodies_that_are_no_request(service_url: str, content: bytes, media: str) -> None:
+def test_bodies_that_are_no_request(
+    service_url: str, content: bytes, media: str, field: str
+) -> None:
     answer = httpx.post(f"{service_url}/v1/edit", content=content, headers={"content-type": media})
     assert answer.status_code == 400
-    assert answer.json()["error"]["code"] == "bad_request"
+    error = answer.json()["error"]
+    assert (error["code"], error["field"]) == ("bad_request", field)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [body(attribute="x" * 100_000), {**body(), "x" * 100_000: 1}, body(target="x" * 100_000)],
+)
+def test_a_long_name_is_not_sent_back_whole(service_url: str, sent: dict[str, Any]) -> None:
+    answer = httpx.post(f"{service_url}/v1/edit", json=sent)
+    assert answer.status_code == 400
+    assert len(answer.content) < 3000
 
 
 def test_an_oversized_body_is_refused_while_it_is_read(service_url: str) -> None:

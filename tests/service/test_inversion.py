@@ -127,6 +127,22 @@ def test_an_upload_is_the_same_edit(service_url: str, sample: bytes) -> None:
     assert uploaded.json()["frames"] == posted["frames"]
 
 
+def test_the_request_of_an_upload_may_be_a_file(service_url: str, sample: bytes) -> None:
+    """As a browser sends a Blob."""
+
+    def upload_with(request: bytes) -> httpx.Response:
+        files = {
+            "image": ("photo.png", sample, "image/png"),
+            "request": ("blob", request, "application/json"),
+        }
+        return httpx.post(f"{service_url}/v1/edit/upload", files=files, timeout=60)
+
+    knobs = {"edits": [EDIT], "inversion": {"steps": 10}}
+    uploaded = upload_with(json.dumps(knobs).encode())
+    assert uploaded.status_code == httpx.codes.OK, uploaded.text
+    assert upload_with(b"\xff").json()["error"]["field"] == "request"
+
+
 @pytest.mark.parametrize(
     ("request_field", "field"),
     [
