@@ -134,19 +134,21 @@ def _class(attribute: AttributeCard, name: str) -> int:
 
 def _top_k(card: ModelCard, target: int, exclude: Sequence[tuple[str, int]]) -> tuple[int, ...]:
     channels = card.head_channels
-    top_k = [0] * len(card.attributes)
+    found: dict[int, int] = {}  # by attribute
     for index, (name, k) in enumerate(exclude):
         field = f"exclude[{index}]"
         a, _ = _attribute(card, name, f"{field}.attribute")
-        if a == target:
-            others = [other.name for other in card.attributes if other.name != name]
-            message = f"{name!r} is the edited attribute; it cannot be excluded"
+        if a == target or a in found:
+            taken = {target, *found}
+            others = [other.name for b, other in enumerate(card.attributes) if b not in taken]
+            why = "is the edited attribute" if a == target else "is excluded already"
+            message = f"{name!r} {why}; it cannot be excluded"
             raise PlanError("bad_request", message, f"{field}.attribute", others)
         if not 0 <= k <= channels:
             message = f"top_k {k} is not within the latent's {channels} channels"
             raise PlanError("bad_request", message, f"{field}.top_k", [0, channels])
-        top_k[a] = k
-    return tuple(top_k)
+        found[a] = k
+    return tuple(found.get(a, 0) for a in range(len(card.attributes)))
 
 
 def _layers(

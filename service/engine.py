@@ -25,6 +25,9 @@ from service.specs import InversionSpec, ServedCard, WalkSpec
 
 _OUTCOMES = {True: "reached", False: "not_reached", None: "unread"}  # of a report's `reached`
 
+# Of the reconstruction of an edit's photo: one for all edits, so that they share an inversion.
+_UNSEEN = Encoding("png", quality=90, size=None)
+
 
 class Runner(Protocol):
     """The async client of a runner: every method takes a payload and answers a dict."""
@@ -118,7 +121,7 @@ class Engine:
             look: dict[str, Any] = {}  # of this request's own generator and photo
             if photo is not None:
                 with _timed(seconds, "inversion"):
-                    inverted = await self._latent_of(served, photo, encoding, deadline)
+                    inverted = await self._latent_of(served, photo, deadline)
                 spec = replace(spec, start=Starts(latents=inverted.latents))
                 look = {"pivot": inverted.pivot, "paste": inverted.paste}
                 yield inverted
@@ -209,10 +212,9 @@ class Engine:
         return self._inverting.run(served, spec, encoding, ask)
 
     async def _latent_of(
-        self, served: ServedCard, spec: InversionSpec, encoding: Encoding, deadline: _Deadline
+        self, served: ServedCard, spec: InversionSpec, deadline: _Deadline
     ) -> Inverted:
-        still = replace(encoding, format="png")  # an animation's format need not be that of a still
-        async with aclosing(self._inversion(served, spec, still, deadline)) as events:
+        async with aclosing(self._inversion(served, spec, _UNSEEN, deadline)) as events:
             async for event in events:
                 if isinstance(event, Inverted):
                     return event

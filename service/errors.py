@@ -47,6 +47,7 @@ STATUS: dict[Code, HTTPStatus] = {
     "internal": HTTPStatus.INTERNAL_SERVER_ERROR,
 }
 RETRY_AFTER_S = 1
+MAX_TEXT = 1000  # characters of a message or a field, into which clients can put names of megabytes
 
 UNEXPECTED = "the service failed on this request; see its log"
 
@@ -78,7 +79,8 @@ class ApiError(Exception):
         headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(message)
-        self.code, self.message, self.field, self.allowed = code, message, field, allowed
+        self.code, self.message, self.allowed = code, _shortened(message), allowed
+        self.field = None if field is None else _shortened(field)
         self.status = int(STATUS[code] if status is None else status)
         self.headers = dict(headers or {})
         if code in ("overloaded", "too_many_requests"):
@@ -86,7 +88,10 @@ class ApiError(Exception):
 
     def within(self, prefix: str) -> "ApiError":
         """The same refusal of a field that lies deeper in a request."""
-        field = None if self.field is None else f"{prefix}{self.field}"
+        return self.at(None if self.field is None else f"{prefix}{self.field}")
+
+    def at(self, field: str | None) -> "ApiError":
+        """The same refusal of another field."""
         return ApiError(self.code, self.message, field, self.allowed, self.status, self.headers)
 
     def body(self) -> dict[str, Any]:
@@ -97,6 +102,10 @@ class ApiError(Exception):
         if self.allowed is not None:
             error["allowed"] = list(self.allowed)
         return {"error": error}
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= MAX_TEXT else f"{text[: MAX_TEXT - 3]}..."
 
 
 def raise_refusal(answer: dict[str, Any]) -> dict[str, Any]:

@@ -201,6 +201,10 @@ async def _on_api_error(request: Request, error: Exception) -> JSONResponse:
 
 async def _on_validation_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
+    if isinstance(error.body, bytes):  # FastAPI left it so: its type is not JSON
+        sent = request.headers.get("content-type", "none")
+        message = f"the body is JSON, with a content-type that says so; got {sent}"
+        return answer_error(ApiError("bad_request", message, "content-type", ["application/json"]))
     return answer_error(violation(error.errors(), skipped=1, tags=JOB_KINDS))
 
 

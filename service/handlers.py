@@ -139,7 +139,7 @@ class Handlers:
         asked = _Asked(
             served,
             self._walk(served, body),
-            specs.encoding(body.output, body.animation),
+            specs.image_encoding(body),
             not body.animation,
             _key("edit_image", served, body),
             body.animation,

@@ -192,7 +192,7 @@ class Jobs:
                 return await self._answering(job, body, call)
             except ApiError as error:
                 if error.code != "overloaded" or loop.time() >= ends:
-                    raise
+                    raise error.within("request.") from error
             await asyncio.sleep(RETRY_S)
 
     def _answering(self, job: Job, body: AnyJob, call: Call) -> Awaitable[BaseModel]:

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 from fastapi import FastAPI, File, Form, Query, Request, Response, UploadFile
 from fastapi.middleware.cors import CORSMiddleware
+from pydantic import BeforeValidator
 from starlette.routing import Route
 
 from service import http_calls, streaming
@@ -51,7 +52,7 @@ from service.schema import (
 )
 from service.sending import Outbox
 from service.settings import Settings
-from service.uploads import upload_body
+from service.uploads import refusing_upload, text_of, upload_body
 
 Responses = dict[int | str, dict[str, Any]]
 
@@ -185,14 +186,17 @@ async def edit_image(
 
 async def edit_upload(
     image: Annotated[UploadFile, File(description="PNG, JPEG or WebP")],
-    request: Annotated[str, Form(description="JSON of /v1/edit, without source")],
+    request: Annotated[
+        str, BeforeValidator(text_of), Form(description="JSON of /v1/edit, without source")
+    ],
     handlers: HandlersOf,
     call: RetryableCall,
     connection: Request,
 ) -> Response:
     """Edit an uploaded image; answers frames and scores."""
     body = upload_body(request, await image.read())
-    answer = await while_connected(connection, handlers.edit(body, call))
+    with refusing_upload():
+        answer = await while_connected(connection, handlers.edit(body, call))
     return json_answer(answer, answer.request_id)
 
 

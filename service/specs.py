@@ -36,6 +36,7 @@ from service.images import Encoding
 from service.schema import (
     DirectionsBody,
     EditBody,
+    EditImageBody,
     EditRequest,
     GenerateBody,
     InversionRequest,
@@ -134,11 +135,14 @@ def walk_spec(served: ServedCard, body: EditBody) -> WalkSpec:
 def start_of(served: ServedCard, source: Source, psi: float) -> Starts:
     """The one sample that an edit starts from."""
     _expect_one_start(source)
+    if source.latent is None:
+        _expect_no_space(source.space, "source.space")
     if source.image is not None:
         return Starts(truncation=psi)  # the latent is found first: photo_spec
     if source.seed is not None:
         return seed_starts(served, [source.seed], source.class_label, psi, "source.")
-    latents = {"latent": source.latent or []}
+    assert source.latent is not None, "exactly one of three is given"
+    latents = {"latent": source.latent}
     return latent_starts(served, latents, source.space, source.class_label, psi, "source.")
 
 
@@ -209,6 +213,7 @@ def generate_starts(served: ServedCard, body: GenerateBody) -> Starts:
             "bad_request", "give exactly one of seeds, latents", "seeds", ["seeds", "latents"]
         )
     if body.seeds is not None:
+        _expect_no_space(body.space, "space")
         return seed_starts(served, body.seeds, body.class_label, psi)
     latents = {f"latents[{index}]": values for index, values in enumerate(body.latents or [])}
     return latent_starts(served, latents, body.space, body.class_label, psi)
@@ -284,6 +289,13 @@ def encoding(output: Output, animation: bool = False) -> Encoding:
     return Encoding(chosen, output.quality, output.size, output.frame_ms)
 
 
+def image_encoding(body: EditImageBody) -> Encoding:
+    """How to encode the final image, or all frames as an animation."""
+    if body.animation and body.frames == "final":
+        raise ApiError("bad_request", "an animation has all frames", "frames", ["all"])
+    return encoding(body.output, body.animation)
+
+
 def planned_edit(served: ServedCard, edit: EditRequest, prefix: str) -> PlannedEdit:
     """One edit by indices; `prefix` is where its fields lie in the request, such as `edits[0].`."""
     exclude = edit.exclude
@@ -306,6 +318,10 @@ def _parse_latent(card: ModelCard, space: Space, values: Latent, field: str) -> 
     """Latent [L, C] float32 of [C] or [L][C] numbers; bad_latent says what is wrong."""
     layers, channels = latent_shape_in(card, space)
     expected = f"{channels} numbers" + (f", or {layers} x {channels}" if layers > 1 else "")
+    others = _types_in(values) - {int, float}  # numpy reads "1", true and null as numbers too
+    if others:
+        names = ", ".join(sorted(one.__name__ for one in others))
+        raise ApiError("bad_latent", f"a latent is {expected}, not {names}", field)
     try:
         latent = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError, OverflowError) as error:
@@ -319,6 +335,14 @@ def _parse_latent(card: ModelCard, space: Space, values: Latent, field: str) -> 
     return np.broadcast_to(latent, (layers, channels)).astype(np.float32)
 
 
+def _types_in(values: Latent) -> set[type]:
+    """The types of a latent's numbers, in rows or not."""
+    types = set(map(type, values))
+    if list not in types:
+        return types
+    return (types - {list}).union(*(map(type, row) for row in values if isinstance(row, list)))
+
+
 def _labels(
     served: ServedCard, class_label: Any, is_needed: bool, prefix: str
 ) -> np.ndarray | None:  # [1, c_dim]
@@ -330,6 +354,11 @@ def _labels(
 
 def _refused(error: PlanError, prefix: str) -> ApiError:
     return ApiError(error.code, str(error), f"{prefix}{error.field}", error.allowed)
+
+
+def _expect_no_space(space: Space | None, field: str) -> None:
+    if space is not None:
+        raise ApiError("bad_request", "this is for latents alone; leave it out", field)
 
 
 def _expect_one_start(source: Source) -> None:

@@ -1,11 +1,21 @@
-"""The two fields of an upload as one request model. Knows nothing about HTTP or images."""
+"""The two fields of an upload as one request model. Knows nothing about images."""
 
 import base64
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from starlette.datastructures import UploadFile
 
 from service.errors import ApiError
+from service.idempotency import FIELD
 from service.schema import EditBody
 from service.validation import parse
+
+
+def text_of(part: object) -> object:
+    """The text of a form's part, which is a file where it has a file name, as a Blob has."""
+    return part.file.read().decode() if isinstance(part, UploadFile) else part
 
 
 def upload_body(request: str, image: bytes) -> EditBody:
@@ -23,3 +33,14 @@ def upload_body(request: str, image: bytes) -> EditBody:
         return parse(EditBody, {**values, "source": source})
     except ApiError as error:
         raise error.within("request.") from error
+
+
+@contextmanager
+def refusing_upload() -> Iterator[None]:
+    """Refusals of the edit that `upload_body` read, by the fields of the form."""
+    try:
+        yield
+    except ApiError as error:
+        if error.field == "source.image":
+            raise error.at("image") from error
+        raise (error if error.field == FIELD else error.within("request.")) from error

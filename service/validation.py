@@ -28,6 +28,8 @@ def violation(
 ) -> ApiError:  # errors of pydantic
     """The first violation; `skipped` parts of its place, and union `tags`, are not the client's."""
     first = errors[0]
+    if first["type"] == "json_invalid":  # its place is a number of characters
+        return ApiError("bad_request", _message(first), "body")
     place = [part for part in first["loc"][skipped:] if part not in tags]
     if first["type"].startswith("union_tag"):
         place.append(first["ctx"]["discriminator"].strip("'"))

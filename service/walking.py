@@ -96,7 +96,7 @@ def find_direction(loaded: LoadedHeads, spec: WalkSpec) -> dict[str, Any]:
     latent = _to_heads(loaded, _start(loaded, spec))
     found = latent_direction(loaded.heads, latent, plan, ranges)
     if not bool(found.kept_norm[0] > 0):
-        return _nothing_left(0, 0, spec.edits[0]).as_payload()
+        return _nothing_left("", 0, spec.edits[0]).as_payload()
     return {
         "direction": found.direction[0].cpu().numpy(),
         "masked_channels": int(found.masked_channels[0]),
@@ -151,7 +151,7 @@ def _extend(
     """Add an edit to a path, or its refusal."""
     taken = int(found.steps_taken[n])
     if bool(found.refused[n]):
-        path.refusal = _nothing_left(turn, taken, edit)
+        path.refusal = _nothing_left(f"edits[{turn}].", taken, edit)
         return
     path.edits.append(_report(found, n, edit))
     if turn == 0:
@@ -175,15 +175,16 @@ def _report(found: Trajectory, n: int, edit: PlannedEdit) -> dict[str, Any]:
     }
 
 
-def _nothing_left(turn: int, step: int, edit: PlannedEdit) -> Refusal:
+def _nothing_left(prefix: str, step: int, edit: PlannedEdit) -> Refusal:
+    """The refusal of an edit whose fields lie at `prefix` in the request."""
     if edit.method == DEFAULT_METHOD:
         message = f"the exclusions leave no channel to move at step {step}; lower their top_k"
-        return Refusal("no_editable_channels", message, f"edits[{turn}].exclude")
+        return Refusal("no_editable_channels", message, f"{prefix}exclude")
     message = (
         f"{edit.method} has nothing to follow at step {step}: the exclusions mask every channel, "
         "or the gradient vanished because the head is sure"
     )
-    return Refusal("no_editable_channels", message, f"edits[{turn}].method")
+    return Refusal("no_editable_channels", message, f"{prefix}method")
 
 
 def _answer(path: _Progress, num_classes: tuple[int, ...]) -> dict[str, Any]:

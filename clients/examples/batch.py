@@ -52,7 +52,7 @@ async def run(arguments: argparse.Namespace) -> int:
     work = []
     async with AsyncClient(arguments.url) as client:
         for path in sorted(arguments.input.iterdir()):
-            target = arguments.output / f"{path.stem}.png"
+            target = arguments.output / f"{path.name}.png"  # a.jpg and a.png are two
             if path.suffix in (".npz", *IMAGES) and not target.exists():
                 work.append(edit_file(client, room, path, target, edit))
         done = await asyncio.gather(*work)

@@ -103,15 +103,29 @@ def test_batch_goes_on_where_it_was_and_reports_what_it_could_not_edit(
     assert first.endswith("3 edited, 0 failed\n")
     with np.load(latents / "seed2.npz") as arrays, Client(service_url) as client:
         expected = client.edit("smile", "smiling", latent=arrays["latent"], frames="final")
-    assert (tmp_path / "out" / "seed2.png").read_bytes() == expected.frames[-1].encoded
+    assert (tmp_path / "out" / "seed2.npz.png").read_bytes() == expected.frames[-1].encoded
 
-    (tmp_path / "out" / "seed1.png").unlink()
+    (tmp_path / "out" / "seed1.npz.png").unlink()
     np.savez(latents / "short.npz", latent=z[:5], space="z")
     (latents / "broken.npz").write_bytes(b"no archive")
     again = run_python(tmp_path, *command, "--target", "smiling", fails=True)
     assert again.stdout.endswith("1 edited, 2 failed\n")
     assert "short.npz: bad_latent" in again.stderr
     assert not list((tmp_path / "out").glob("*.partial"))
+
+
+def test_batch_keeps_files_of_one_stem_apart(service_url: str, tmp_path: Path) -> None:
+    folder = tmp_path / "same"
+    folder.mkdir()
+    with Client(service_url) as client:
+        generated = client.generate([1])
+    np.savez(folder / "a.npz", latent=generated.latents[0], space="z")
+    (folder / "a.png").write_bytes(generated.encoded[0])
+    command = ("batch.py", folder, "out", "--url", service_url)
+    shown = run_python(tmp_path, *command, "--attribute", "smile", "--target", "smiling").stdout
+    assert shown.endswith("2 edited, 0 failed\n")
+    names = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert names == ["a.npz.png", "a.png.png"]
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,6 @@
 """gradctrl_client.rest against a scripted server: retries, proxies, silence, broken answers."""
 
+import asyncio
 import json
 import socket
 import time
@@ -7,6 +8,7 @@ from typing import Any
 
 import pytest
 from gradctrl_client import (
+    AsyncClient,
     Client,
     DeadlineExceededError,
     GradCtrlError,
@@ -18,6 +20,7 @@ from gradctrl_client import (
 from tests.doubles import ScriptedServer
 
 Answer = tuple[int, dict[str, str], bytes]
+EVENTS = {"content-type": "text/event-stream"}
 MODELS: Answer = (200, {"content-type": "application/json"}, b'{"models": []}')
 
 
@@ -25,6 +28,10 @@ def refusal(status: int, code: str, **headers: str) -> Answer:
     body = {"error": {"code": code, "message": "no"}}
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return (status, named, json.dumps(body).encode())
+
+
+def event(name: str, data: dict[str, Any]) -> bytes:
+    return f"event: {name}\ndata: {json.dumps(data)}\n\n".encode()
 
 
 def test_overload_is_retried_after_the_time_that_the_service_asks_for() -> None:
@@ -110,11 +117,8 @@ def test_a_cancel_that_got_lost_is_not_repeated() -> None:
 
 
 def test_a_stream_that_breaks_off_is_unreachable() -> None:
-    head = {"content-type": "text/event-stream"}
-    frame = {"step": 0, "edit": 0, "image": PNG, "scores": {"smile": {"smiling": 0.5}}}
-    body = f"event: frame\ndata: {json.dumps(frame)}\n\n".encode()
     with (
-        ScriptedServer([(200, head, body)]) as server,
+        ScriptedServer([(200, EVENTS, event("frame", FRAME))]) as server,
         Client(server.url) as client,
         client.edit_stream("smile", "smiling", seed=1) as stream,
     ):
@@ -123,11 +127,45 @@ def test_a_stream_that_breaks_off_is_unreachable() -> None:
             next(stream)
 
 
+def test_a_stream_without_any_event_is_asked_for_again() -> None:
+    answers = [(200, EVENTS, b""), (200, EVENTS, event("frame", FRAME))]
+    with (
+        ScriptedServer(answers) as server,
+        Client(server.url) as client,
+        client.edit_stream("smile", "smiling", seed=1) as stream,
+    ):
+        assert next(stream).step == 0
+        assert len(server.asked) == 2
+
+
+def test_a_page_instead_of_a_stream_is_an_internal_error() -> None:
+    page = (200, {"content-type": "text/html"}, b"<html>a login page</html>")
+
+    async def ask(url: str) -> None:
+        async with AsyncClient(url) as client:
+            await client.edit_stream("smile", "smiling", seed=1)
+
+    with ScriptedServer([page, page]) as server:
+        with Client(server.url) as client, pytest.raises(InternalError, match="text/html"):
+            client.edit_stream("smile", "smiling", seed=1)
+        with pytest.raises(InternalError, match="text/html"):
+            asyncio.run(ask(server.url))
+
+
+def test_events_of_a_newer_service_are_passed_over() -> None:
+    body = event("warning", {"text": "low memory"}) + event("frame", FRAME)
+    with (
+        ScriptedServer([(200, EVENTS, body)]) as server,
+        Client(server.url) as client,
+        client.edit_stream("smile", "smiling", seed=1) as stream,
+    ):
+        assert next(stream).step == 0
+
+
 def test_an_error_event_raises() -> None:
     error = {"error": {"code": "deadline_exceeded", "message": "60 s are over"}}
-    body = f"event: error\ndata: {json.dumps(error)}\n\n".encode()
     with (
-        ScriptedServer([(200, {}, body)]) as server,
+        ScriptedServer([(200, EVENTS, event("error", error))]) as server,
         Client(server.url) as client,
         pytest.raises(DeadlineExceededError, match="60 s"),
     ):
@@ -144,3 +182,4 @@ def test_headers_go_with_every_request() -> None:
 PNG = (  # one pixel
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGNgYGAAAAAEAAH2FzhVAAAAAElFTkSuQmCC"
 )
+FRAME = {"step": 0, "edit": 0, "image": PNG, "scores": {"smile": {"smiling": 0.5}}}

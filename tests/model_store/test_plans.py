@@ -49,7 +49,13 @@ def test_explicit_fields_win() -> None:
             ("age", "old", None, None, [("smile", 1), ("age", 3)]),
             "bad_request",
             "exclude[1].attribute",
-            ["smile", "hair"],
+            ["hair"],
+        ),
+        (
+            ("age", "old", None, None, [("smile", 1), ("smile", 3)]),
+            "bad_request",
+            "exclude[1].attribute",
+            ["hair"],
         ),
         (
             ("age", "old", None, None, [("smile", 17)]),

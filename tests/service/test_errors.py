@@ -41,7 +41,10 @@ CASES: list[tuple[str, dict[str, Any], int, str, str, Any]] = [
         ["not_smiling", "smiling"],
     ),
     ("/v1/edit", body({"latent": [0.0] * 15}), 400, "bad_latent", "source.latent", None),
-    ("/v1/edit", body({"latent": ["x"] * 16}), 400, "bad_latent", "source.latent", None),
+    ("/v1/edit", body({"latent": ["1"] * 16}), 400, "bad_latent", "source.latent", None),
+    ("/v1/edit", body({"latent": [[0.0] * 15 + [True]]}), 400, "bad_latent", "source.latent", None),
+    ("/v1/edit", body({"latent": [None] * 16}), 400, "bad_latent", "source.latent", None),
+    ("/v1/edit", body({"seed": 1, "space": "z"}), 400, "bad_request", "source.space", None),
     ("/v1/edit", body({"latent": [1e60] * 16}), 400, "bad_latent", "source.latent", None),
     ("/v1/edit", body({"latent": [-1e7] * 16}), 400, "bad_latent", "source.latent", None),
     (
@@ -83,6 +86,14 @@ CASES: list[tuple[str, dict[str, Any], int, str, str, Any]] = [
     ),
     (
         "/v1/edit",
+        body(exclude=[{"attribute": "age", "top_k": 1}, {"attribute": "age", "top_k": 2}]),
+        400,
+        "bad_request",
+        "edits[0].exclude[1].attribute",
+        ["hair"],
+    ),
+    (
+        "/v1/edit",
         body(exclude=[{"attribute": "age", "top_k": 17}]),
         400,
         "bad_request",
@@ -117,7 +128,16 @@ CASES: list[tuple[str, dict[str, Any], int, str, str, Any]] = [
         "output.format",
         ["webp", "gif"],
     ),
+    (
+        "/v1/edit/image",
+        {**body(), "animation": True, "frames": "final"},
+        400,
+        "bad_request",
+        "frames",
+        ["all"],
+    ),
     ("/v1/generate", {}, 400, "bad_request", "seeds", ["seeds", "latents"]),
+    ("/v1/generate", {"seeds": [1], "space": "z"}, 400, "bad_request", "space", None),
     ("/v1/score", {"latents": [[0.0]]}, 400, "bad_latent", "latents[0]", None),
     (
         "/v1/directions",
@@ -126,6 +146,19 @@ CASES: list[tuple[str, dict[str, Any], int, str, str, Any]] = [
         "unknown_attribute",
         "attribute",
         ["smile", "age", "hair"],
+    ),
+    (
+        "/v1/directions",
+        {
+            "latent": [0.0] * 16,
+            "attribute": "smile",
+            "target": "smiling",
+            "exclude": [{"attribute": "age", "top_k": 16}],
+        },
+        422,
+        "no_editable_channels",
+        "exclude",
+        None,
     ),
 ]
 
@@ -161,13 +194,32 @@ def test_non_finite_latents(service_url: str, value: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "media"),
-    [(b"{broken", "application/json"), (b"{}", "text/plain"), (b"[1]", "application/json")],
+    ("content", "media", "field"),
+    [
+        (b'{"source":broken', "application/json", "body"),
+        (b"{}", "text/plain", "content-type"),
+        (b"{}", "application/x-www-form-urlencoded", "content-type"),  # what curl -d says
+        (b"[1]", "application/json", "body"),
+        (b"", "application/json", "body"),
+    ],
 )
-def test_bodies_that_are_no_request(service_url: str, content: bytes, media: str) -> None:
+def test_bodies_that_are_no_request(
+    service_url: str, content: bytes, media: str, field: str
+) -> None:
     answer = httpx.post(f"{service_url}/v1/edit", content=content, headers={"content-type": media})
     assert answer.status_code == 400
-    assert answer.json()["error"]["code"] == "bad_request"
+    error = answer.json()["error"]
+    assert (error["code"], error["field"]) == ("bad_request", field)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [body(attribute="x" * 100_000), {**body(), "x" * 100_000: 1}, body(target="x" * 100_000)],
+)
+def test_a_long_name_is_not_sent_back_whole(service_url: str, sent: dict[str, Any]) -> None:
+    answer = httpx.post(f"{service_url}/v1/edit", json=sent)
+    assert answer.status_code == 400
+    assert len(answer.content) < 3000
 
 
 def test_an_oversized_body_is_refused_while_it_is_read(service_url: str) -> None:

@@ -46,6 +46,12 @@ def post(url: str, path: str, body: dict[str, Any]) -> httpx.Response:
     return httpx.post(f"{url}{path}", json=body, timeout=60)
 
 
+def upload(url: str, image: bytes, request: str, **options: Any) -> httpx.Response:
+    files = {"image": ("photo.png", image)}
+    path, data = f"{url}/v1/edit/upload", {"request": request}
+    return httpx.post(path, files=files, data=data, timeout=60, **options)
+
+
 def test_invert_finds_the_latent_of_an_own_sample(service_url: str, sample: bytes) -> None:
     body = {"image": text(sample), "inversion": {"steps": 300}}
     answer = post(service_url, "/v1/invert", body).json()
@@ -100,18 +106,41 @@ def test_pivotal_tuning_is_nearer_and_touches_no_other_request(
     assert post(service_url, "/v1/generate", fresh).json()["images"][:2] == before["images"]
 
 
+def test_edits_of_one_image_share_its_inversion_whatever_they_answer(
+    service_url: str, sample: bytes
+) -> None:
+    body = {"source": {"image": text(sample)}, "edits": [EDIT], "inversion": {"steps": 7}}
+    first = post(service_url, "/v1/edit", body).json()
+    assert first["inversion"]["seconds"] > 0
+    for output in ({"size": 32}, {"format": "jpeg", "quality": 50}, {"frame_ms": 40}):
+        again = post(service_url, "/v1/edit", {**body, "output": output}).json()
+        assert again["inversion"]["seconds"] == 0
+        assert again["latent"] == first["latent"]
+
+
 def test_an_upload_is_the_same_edit(service_url: str, sample: bytes) -> None:
     knobs = {"edits": [EDIT], "inversion": {"steps": 10}}
-    uploaded = httpx.post(
-        f"{service_url}/v1/edit/upload",
-        files={"image": ("photo.png", sample)},
-        data={"request": json.dumps(knobs)},
-        timeout=60,
-    )
+    uploaded = upload(service_url, sample, json.dumps(knobs))
     assert uploaded.status_code == httpx.codes.OK, uploaded.text
     body = {**knobs, "source": {"image": text(sample)}}
     posted = post(service_url, "/v1/edit", body).json()
     assert uploaded.json()["frames"] == posted["frames"]
+
+
+def test_the_request_of_an_upload_may_be_a_file(service_url: str, sample: bytes) -> None:
+    """As a browser sends a Blob."""
+
+    def upload_with(request: bytes) -> httpx.Response:
+        files = {
+            "image": ("photo.png", sample, "image/png"),
+            "request": ("blob", request, "application/json"),
+        }
+        return httpx.post(f"{service_url}/v1/edit/upload", files=files, timeout=60)
+
+    knobs = {"edits": [EDIT], "inversion": {"steps": 10}}
+    uploaded = upload_with(json.dumps(knobs).encode())
+    assert uploaded.status_code == httpx.codes.OK, uploaded.text
+    assert upload_with(b"\xff").json()["error"]["field"] == "request"
 
 
 @pytest.mark.parametrize(
@@ -126,14 +155,32 @@ def test_an_upload_is_the_same_edit(service_url: str, sample: bytes) -> None:
 def test_an_upload_names_what_is_wrong(
     service_url: str, sample: bytes, request_field: str, field: str
 ) -> None:
-    answer = httpx.post(
-        f"{service_url}/v1/edit/upload",
-        files={"image": ("photo.png", sample)},
-        data={"request": request_field},
-        timeout=60,
-    )
+    answer = upload(service_url, sample, request_field)
     assert answer.status_code == httpx.codes.BAD_REQUEST
     assert answer.json()["error"]["field"] == field
+
+
+@pytest.mark.parametrize(
+    ("changed", "knobs", "field"),
+    [
+        (b"no image", {}, "image"),
+        (None, {"edits": [{**EDIT, "target": "grinning"}]}, "request.edits[0].target"),
+    ],
+)
+def test_an_edit_of_an_upload_is_refused_by_the_fields_of_the_form(
+    service_url: str, sample: bytes, changed: bytes | None, knobs: dict[str, Any], field: str
+) -> None:
+    answer = upload(service_url, changed or sample, json.dumps({"edits": [EDIT], **knobs}))
+    assert answer.json()["error"]["field"] == field
+
+
+def test_a_key_of_another_upload_is_named(service_url: str, sample: bytes) -> None:
+    headers = {"Idempotency-Key": "of-another-upload"}
+    request = {"edits": [EDIT], "inversion": {"steps": 1}}
+    first = upload(service_url, sample, json.dumps(request), headers=headers)
+    assert first.status_code == httpx.codes.OK, first.text
+    other = upload(service_url, sample, json.dumps({**request, "frames": "final"}), headers=headers)
+    assert other.json()["error"]["field"] == "Idempotency-Key"
 
 
 def test_paste_back_gives_the_photo_with_the_edit_in_it(service_url: str) -> None:

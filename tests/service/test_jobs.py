@@ -113,7 +113,7 @@ def test_what_fails_while_it_runs_says_why(service_url: str) -> None:
     )
     assert (failed["state"], failed["result"]) == ("failed", None)
     assert failed["error"]["code"] == "no_editable_channels"
-    assert failed["error"]["field"] == "edits[0].exclude"
+    assert failed["error"]["field"] == "request.edits[0].exclude"
 
 
 def test_unknown_jobs_are_typed(service_url: str) -> None:

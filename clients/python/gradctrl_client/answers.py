@@ -46,13 +46,15 @@ def edit_summary(answer: wire.EditBodyAnswer) -> EditSummary:
     )
 
 
-def event(name: str, data: dict[str, Any]) -> Frame | EditSummary:
-    """Of an event of /v1/edit/stream; raises what an `error` event says."""
+def event(name: str, data: dict[str, Any]) -> Frame | EditSummary | None:
+    """Of an event of /v1/edit/stream; raises what an `error` says, None of any newer kind."""
     if name == "frame":
         return frame(wire.FrameAnswer.from_dict(data))
     if name == "summary":
         return edit_summary(wire.EditBodyAnswer.from_dict({**data, "frames": []}))
-    raise error_of(**data["error"])
+    if name == "error":
+        raise error_of(**data["error"])
+    return None
 
 
 def frame(answer: wire.FrameAnswer) -> Frame:

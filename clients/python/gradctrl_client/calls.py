@@ -9,8 +9,14 @@ from typing import Any, Generic, TypeVar
 
 from gradctrl_client import requests
 from gradctrl_client.generated import models as wire
-from gradctrl_client.options import EditOptions, GenerateOptions, InvertOptions, Latents
-from gradctrl_client.results import Edit, Generated, Inverted, Job, Scores
+from gradctrl_client.options import (
+    EditOptions,
+    GenerateOptions,
+    InvertOptions,
+    Latents,
+    StreamOptions,
+)
+from gradctrl_client.results import Edit, EditSummary, Generated, Inverted, Job, Scores
 
 Result = TypeVar("Result")
 
@@ -49,6 +55,14 @@ def edit(attribute: str | None, target: str | None, options: EditOptions) -> Cal
     return Call("edit", {"body": requests.edit_body(attribute, target, options), **key})
 
 
+def edit_stream(
+    attribute: str | None, target: str | None, options: StreamOptions
+) -> Call[EditSummary]:
+    """Of /v1/edit/stream."""
+    body = requests.edit_body(attribute, target, options, StreamOptions)
+    return Call("edit_stream", {"body": body})
+
+
 def edit_image(body: Mapping[str, Any]) -> Call[bytes]:
     """Of /v1/edit/image."""
     return Call("edit_image", {"body": requests.read_edit_image_body(body)})
@@ -57,9 +71,7 @@ def edit_image(body: Mapping[str, Any]) -> Call[bytes]:
 def generate(seeds: Any, options: GenerateOptions) -> Call[Generated]:
     """Of /v1/generate."""
     key = _key(options)
-    data = {"seeds": seeds, **options}
-    data.pop("idempotency_key", None)
-    return Call("generate", {"body": requests.read_generate_body(data), **key})
+    return Call("generate", {"body": requests.generate_body(seeds, options), **key})
 
 
 def invert(image: bytes, options: InvertOptions) -> Call[Inverted]:

@@ -10,11 +10,17 @@ from typing import Any, TypeVar, Unpack
 from gradctrl_client import calls
 from gradctrl_client.connection import DEFAULT_TIMEOUT_S, ConnectionSettings, Tls, with_key
 from gradctrl_client.errors import DeadlineExceededError, GradCtrlError
-from gradctrl_client.options import EditOptions, GenerateOptions, InvertOptions, Latents
+from gradctrl_client.options import (
+    EditOptions,
+    GenerateOptions,
+    InvertOptions,
+    Latents,
+    StreamOptions,
+)
 from gradctrl_client.polling import POLL_S, next_poll_s, result_of
 from gradctrl_client.results import Edit, Generated, Inverted, Job, JobResult, Scores
 from gradctrl_client.retrying import Retrying
-from gradctrl_client.streams import EditStream
+from gradctrl_client.streams import EditStream, expect_begun
 from gradctrl_client.transports import open_transport
 
 Result = TypeVar("Result")
@@ -68,14 +74,14 @@ class Client:
         self,
         attribute: str | None = None,
         target: str | None = None,
-        **options: Unpack[EditOptions],
+        **options: Unpack[StreamOptions],
     ) -> EditStream:
         """The same edit, its frames as they are rendered."""
-        call = calls.edit(attribute, target, options)
+        call = calls.edit_stream(attribute, target, options)
 
         def start() -> EditStream:
             events = self._transport.stream(call)
-            return EditStream(next(events), events)
+            return EditStream(expect_begun(next(events, None)), events)
 
         return self._retried(start, is_repeatable=True)
 

@@ -21,7 +21,6 @@ class CommonOptions(TypedDict, total=False):
     class_label: int | Sequence[float] | None  # for seeds and z of conditional models
     truncation: float | None
     output: Mapping[str, Any] | None  # format, quality, size, frame_ms; of edits paste_back
-    idempotency_key: str | None
 
 
 class SingleEdit(TypedDict, total=False):
@@ -35,8 +34,8 @@ class SingleEdit(TypedDict, total=False):
     method: str | None  # default: "gradctrl"; `methods` of models() says what there is
 
 
-class EditOptions(CommonOptions, SingleEdit, total=False):
-    """Of an edit: a source, and one attribute or a list of `edits` as in the REST API."""
+class StreamOptions(CommonOptions, SingleEdit, total=False):
+    """Of a streamed edit: a source, and one attribute or a list of `edits` as in the REST API."""
 
     seed: Number | None
     latent: LatentLike | None
@@ -44,6 +43,12 @@ class EditOptions(CommonOptions, SingleEdit, total=False):
     inversion: Mapping[str, Any] | None  # mode, steps, space, align, max_error; of an image
     edits: Sequence[Mapping[str, Any]] | None
     frames: str | None  # "all" or "final"
+
+
+class EditOptions(StreamOptions, total=False):
+    """Of an edit, whose whole answer the service can keep for a retry."""
+
+    idempotency_key: str | None
 
 
 class InvertOptions(TypedDict, total=False):
@@ -62,3 +67,4 @@ class GenerateOptions(CommonOptions, total=False):
     """Of generated images: seeds or latents."""
 
     latents: Latents | None
+    idempotency_key: str | None

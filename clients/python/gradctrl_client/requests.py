@@ -7,7 +7,7 @@ everything else is checked by the service.
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import attrs
@@ -15,7 +15,13 @@ import numpy as np
 
 from gradctrl_client.errors import BadRequestError, GradCtrlError, error_of
 from gradctrl_client.generated import models as wire
-from gradctrl_client.options import EditOptions, InvertOptions, SingleEdit
+from gradctrl_client.options import (
+    EditOptions,
+    GenerateOptions,
+    InvertOptions,
+    SingleEdit,
+    StreamOptions,
+)
 
 ITEMIZED = ("latents", "seeds")  # a refusal names the item
 SOURCE_FIELDS = ("seed", "latent", "space", "class_label", "image")
@@ -25,13 +31,14 @@ EDIT_FIELDS = tuple(SingleEdit.__annotations__)
 Model = TypeVar("Model")
 
 
-def edit_body(attribute: str | None, target: str | None, options: EditOptions) -> wire.EditBody:
+def edit_body(
+    attribute: str | None,
+    target: str | None,
+    options: EditOptions | StreamOptions,
+    kind: type[StreamOptions] = EditOptions,  # the names that are known
+) -> wire.EditBody:
     """The body of /v1/edit: one attribute, or the list `edits`."""
-    given: dict[str, Any] = {
-        name: value
-        for name, value in options.items()
-        if value is not None and name != "idempotency_key"
-    }
+    given = _given(options, kind, "attribute", "target")
     single = {name: given.pop(name) for name in EDIT_FIELDS if name in given}
     if attribute is not None or target is not None or "edits" not in given:
         if "edits" in given:
@@ -39,18 +46,20 @@ def edit_body(attribute: str | None, target: str | None, options: EditOptions) -
         given["edits"] = [{"attribute": attribute, "target": target, **single}]
     elif single:
         raise TypeError(f"{', '.join(single)} go into the items of edits")
-    if "image" in given:
-        given["image"] = base64.b64encode(given["image"]).decode()
     given["source"] = {name: given.pop(name) for name in SOURCE_FIELDS if name in given}
     return read_edit_body(given)
 
 
 def invert_body(image: bytes, options: InvertOptions) -> wire.InvertBody:
     """The body of /v1/invert."""
-    given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
+    given = {**_given(options, InvertOptions, "image"), "image": image}
     knobs = {name: given.pop(name) for name in INVERSION_FIELDS if name in given}
-    given["image"] = base64.b64encode(image).decode()
     return read_invert_body({**given, "inversion": knobs} if knobs else given)
+
+
+def generate_body(seeds: Any, options: GenerateOptions) -> wire.GenerateBody:
+    """The body of /v1/generate."""
+    return read_generate_body({**_given(options, GenerateOptions, "seeds"), "seeds": seeds})
 
 
 def read_invert_body(data: Mapping[str, Any]) -> wire.InvertBody:
@@ -93,14 +102,16 @@ def unknown_kind(kind: str, kinds: Sequence[str]) -> GradCtrlError:
 
 
 def plain(value: Any, field: str) -> Any:
-    """Arrays, tuples and numpy numbers as JSON has them; it has no name for infinity."""
+    """Arrays, tuples, numpy numbers and bytes as JSON has them; it has no name for infinity."""
     if isinstance(value, np.ndarray | np.generic):
         if value.dtype.kind == "f" and not np.isfinite(value).all():
             raise _not_finite(field)
         return value.tolist()
     if isinstance(value, float) and not np.isfinite(value):
         raise _not_finite(field)
-    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    if isinstance(value, Sequence) and not isinstance(value, str):
         name = f"{field}[{{}}]" if field in ITEMIZED else field
         return [plain(one, name.format(index)) for index, one in enumerate(value)]
     return value
@@ -109,6 +120,23 @@ def plain(value: Any, field: str) -> Any:
 def _not_finite(field: str) -> GradCtrlError:
     code = "bad_latent" if "latent" in field else "bad_request"
     return error_of(code, "a number is not finite", field)
+
+
+def _given(options: Mapping[str, Any], kind: Any, *others: str) -> dict[str, Any]:
+    """The fields of a request among a method's options; `others` are its further arguments."""
+    known = (*others, *kind.__annotations__)
+    for name in options:
+        if name not in known:
+            raise _unknown("option", name, name, known)
+    return {
+        name: value
+        for name, value in options.items()
+        if value is not None and name != "idempotency_key"
+    }
+
+
+def _unknown(what: str, name: str, field: str, known: Iterable[str]) -> GradCtrlError:
+    return BadRequestError("bad_request", f"no such {what}: {name}", field, sorted(known))
 
 
 def _with_parts(data: Mapping[str, Any]) -> dict[str, Any]:
@@ -122,11 +150,12 @@ def _with_parts(data: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _read_edits(edits: Sequence[Mapping[str, Any]], field: str) -> list[wire.EditRequest]:
-    return [_read_edit(one, f"{field}[{index}]") for index, one in enumerate(edits)]
+def _read_edits(edits: Any, field: str) -> list[wire.EditRequest]:
+    return [_read_edit(one, place) for place, one in _items(edits, field)]
 
 
-def _read_edit(data: Mapping[str, Any], field: str) -> wire.EditRequest:
+def _read_edit(data: Any, field: str) -> wire.EditRequest:
+    _expect_object(wire.EditRequest, data, field)
     parts = {
         **_part(data, "exclude", _read_exclude, field),
         **_part(data, "stop", lambda stop, place: _read(wire.StopRequest, stop, place), field),
@@ -134,21 +163,19 @@ def _read_edit(data: Mapping[str, Any], field: str) -> wire.EditRequest:
     return _read(wire.EditRequest, {**data, **parts}, field)
 
 
-def _read_exclude(exclude: Sequence[Mapping[str, Any]], field: str) -> list[wire.ExcludeRequest]:
-    return [
-        _read(wire.ExcludeRequest, one, f"{field}[{index}]") for index, one in enumerate(exclude)
-    ]
+def _read_exclude(exclude: Any, field: str) -> list[wire.ExcludeRequest]:
+    return [_read(wire.ExcludeRequest, one, place) for place, one in _items(exclude, field)]
 
 
-def _read_output(output: Mapping[str, Any], field: str) -> wire.Output:
+def _read_output(output: Any, field: str) -> wire.Output:
     return _read(wire.Output, output, field)
 
 
-def _read_edit_output(output: Mapping[str, Any], field: str) -> wire.EditOutput:
+def _read_edit_output(output: Any, field: str) -> wire.EditOutput:
     return _read(wire.EditOutput, output, field)
 
 
-def _read_inversion(inversion: Mapping[str, Any], field: str) -> wire.InversionRequest:
+def _read_inversion(inversion: Any, field: str) -> wire.InversionRequest:
     return _read(wire.InversionRequest, inversion, field)
 
 
@@ -160,17 +187,36 @@ def _part(
     return {} if value is None else {name: read(value, f"{field}.{name}".lstrip("."))}
 
 
-def _read(model: type[Model], data: Mapping[str, Any], field: str = "") -> Model:
+def _items(value: Any, field: str) -> Iterator[tuple[str, Any]]:
+    """The items of a list, each with its place in the request."""
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        raise BadRequestError("bad_request", f"expected a list, got {value!r}", field)
+    return ((f"{field}[{index}]", one) for index, one in enumerate(value))
+
+
+def _fields(model: type[Any]) -> dict[str, Any]:
+    """The attributes of a generated model by their names in the API."""
+    return {one.name.rstrip("_"): one for one in attrs.fields(model)}
+
+
+def _expect_object(model: type[Any], data: Any, field: str) -> None:
+    if not isinstance(data, Mapping):
+        names = sorted(_fields(model))
+        message = f"expected a mapping of {', '.join(names)}; got {data!r}"
+        raise BadRequestError("bad_request", message, field or "body", names)
+
+
+def _read(model: type[Model], data: Any, field: str = "") -> Model:
     """A generated model of the fields that are given; the service says what is missing."""
-    fields = {one.name.rstrip("_"): one for one in attrs.fields(model)}  # type: ignore[arg-type]
+    _expect_object(model, data, field)
+    fields = _fields(model)
     values: dict[str, Any] = {
         one.name: None for one in fields.values() if one.default is attrs.NOTHING
     }
     for name, value in data.items():
         place = f"{field}.{name}".lstrip(".")
         if name not in fields:
-            message = f"no such field: {name}"
-            raise BadRequestError("bad_request", message, place, sorted(fields))
+            raise _unknown("field", name, place, fields)
         if value is not None:
             values[fields[name].name] = plain(value, place)
     return model(**values)

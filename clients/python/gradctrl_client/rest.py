@@ -23,7 +23,7 @@ from gradctrl_client.errors import (
     ServiceUnreachableError,
     error_of,
 )
-from gradctrl_client.events import EventReader
+from gradctrl_client.events import Event, EventReader
 from gradctrl_client.generated import Client as Generated
 from gradctrl_client.generated.api.default import (
     cancel_job,
@@ -41,6 +41,7 @@ from gradctrl_client.results import EditSummary, Frame
 
 STREAM_PATH = "/v1/edit/stream"
 READY_PATH = "/readyz"
+EVENTS = "text/event-stream"
 ENDPOINTS: dict[str, tuple[Any, Callable[[Any], Any]]] = {  # generated module, reader of answers
     "edit": (edit, answers.edit),
     "edit_image": (edit_image, answers.image),
@@ -75,9 +76,10 @@ class RestTransport:
             _translated(),
             self._http.stream("POST", STREAM_PATH, json=call.body.to_dict()) as response,
         ):
+            _expect_events(response)
             for line in response.iter_lines():
-                if (event := reader.feed(line)) is not None:
-                    yield answers.event(*event)
+                if (event := _event(reader.feed(line))) is not None:
+                    yield event
 
     def is_ready(self) -> bool:
         """Whether the service answers that it is ready."""
@@ -111,9 +113,10 @@ class AsyncRestTransport:
         reader = EventReader()
         with _translated():
             async with self._http.stream("POST", STREAM_PATH, json=call.body.to_dict()) as response:
+                _expect_events(response)
                 async for line in response.aiter_lines():
-                    if (event := reader.feed(line)) is not None:
-                        yield answers.event(*event)
+                    if (event := _event(reader.feed(line))) is not None:
+                        yield event
 
     async def is_ready(self) -> bool:
         """Whether the service answers that it is ready."""
@@ -136,6 +139,16 @@ def _generated(settings: ConnectionSettings, hook: Callable[[httpx.Response], An
         verify_ssl=settings.tls.context() if settings.tls else True,
         httpx_args={"event_hooks": {"response": [hook]}},
     )
+
+
+def _expect_events(response: httpx.Response) -> None:
+    kind = response.headers.get("content-type", "")
+    if not kind.startswith(EVENTS):
+        raise ValueError(f"expected {EVENTS}, got {kind or 'no content type'}")
+
+
+def _event(event: Event | None) -> Frame | EditSummary | None:
+    return None if event is None else answers.event(*event)
 
 
 def _raise_refusal(response: httpx.Response) -> None:

@@ -12,6 +12,13 @@ from gradctrl_client.results import Edit, EditSummary, Frame, whole_edit
 ENDED_EARLY = "the stream ended before its summary"
 
 
+def expect_begun(first: Frame | EditSummary | None) -> Frame | EditSummary:
+    """The first event of a stream; one without any was lost on its way."""
+    if first is None:
+        raise ServiceUnreachableError("unreachable", ENDED_EARLY)
+    return first
+
+
 class EditStream:
     """Frames as they are rendered; `summary` is there after the last one.
 
