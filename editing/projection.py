@@ -15,6 +15,7 @@ from editing.masking import MaskedDirection, normalise
 from editing.shapes import expect_shape
 
 _RIDGE = 1e-4  # of unit rows: two attributes with nearly the same row stay solvable
+_NEGLIGIBLE = 1e-3  # of a unit direction: what the ridge leaves of one that lies in the span
 
 
 def project_off(
@@ -24,7 +25,8 @@ def project_off(
 ) -> MaskedDirection:
     """The direction without its part in the span of the protected rows, unit length or zero.
 
-    Channels in which the direction is zero stay zero, so a mask holds.
+    Channels in which the direction is zero stay zero, so a mask holds. A direction within the span
+    keeps nothing: it is zero, and so is its `kept_norm`.
     """
     samples, channels = found.direction.shape
     expect_shape("rows", rows, (samples, None, channels))
@@ -40,7 +42,8 @@ def project_off(
     spanned = torch.bmm(weights.transpose(1, 2), units)[:, 0]
     left = found.direction - spanned  # of a unit vector: no need to scale it first
     length = torch.linalg.vector_norm(left, dim=1)
-    direction = left / length.clamp_min(torch.finfo(length.dtype).tiny)[:, None]
+    length = torch.where(length < _NEGLIGIBLE, 0.0, length)
+    direction = torch.where(length > 0, 1.0 / length, 0.0)[:, None] * left
     return replace(found, direction=direction, kept_norm=found.kept_norm * length.clamp_max(1.0))
 
 

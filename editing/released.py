@@ -109,16 +109,17 @@ def paper_walk(
     top_k: Tensor,  # [N, A], int64
     steps: int,
     step_size: float = PAPER_STEP_SIZE,
+    stops: bool = True,
 ) -> FixedWalk:
     """The paper to the letter: z + 0.6 n with the raw row n of the scores, until the head's label
-    is the target (Eq. 3, section 4.2)."""
+    is the target (Eq. 3, section 4.2); without `stops` every step is taken."""
     samples = torch.arange(start.shape[0], device=start.device)
 
     def move(points: Tensor) -> _Step:
         label = class_logits(heads, points).argmax(dim=2)[samples, attribute]
         found = _masked_row(heads, points, attribute, target, top_k, score_rows)
         usable = torch.isfinite(found.row).all(dim=1) & (found.row != 0).any(dim=1)
-        moves = label != target
+        moves = (label != target) if stops else torch.ones_like(usable)
         return _Step(step_size * found.row, usable | ~moves, moves, found)
 
     return _repeat(start, steps, move)
@@ -160,11 +161,12 @@ class PaperGradCtrl:
     heads: StackedHeads
     settings: Sequence[EditSettings]  # one per attribute; their step size is not used
     name: str = "gradctrl-paper"
+    stops: bool = True  # where the head's label is the target; else somebody else decides
 
     def path(self, latents: Tensor, attribute: int, target: Tensor, steps: int) -> Path:
         """At most `steps` steps from latents [N, L, C] to target [N]."""
         start, ranges, arguments = _batch(self.settings, latents, attribute, target, steps)
-        walked = paper_walk(self.heads, start, *arguments, steps)
+        walked = paper_walk(self.heads, start, *arguments, steps, stops=self.stops)
         deltas = walked.points - start[:, None]
         return Path(apply_deltas(latents, deltas, ranges), None, walked.refused, walked.report)
 

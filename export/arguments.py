@@ -1,6 +1,9 @@
 """Small notations of the command line: 0-7, age:10,smile:5 and 2:10."""
 
 import re
+from pathlib import Path
+
+from PIL import Image
 
 from export.errors import ExportError
 from model_store import METHODS, MethodName
@@ -16,10 +19,18 @@ def parse_seeds(text: str) -> list[int]:
         if not match:
             raise ExportError(f"seeds: expected something like 0-7 or 1,5,9, got {text!r}")
         first, last = int(match[1]), int(match[2] or match[1])
-        if not first <= last < 2**32 or last - first >= MAX_SEEDS:
+        if not first <= last < 2**32:
             raise ExportError(f"seeds: {part.strip()!r} is not a range within 0..{2**32 - 1}")
+        if (count := len(seeds) + last - first + 1) > MAX_SEEDS:
+            raise ExportError(f"seeds: at most {MAX_SEEDS:,} at once, got {count:,} or more")
         seeds += range(first, last + 1)
     return seeds
+
+
+def expect_image_file(path: Path) -> None:
+    """ExportError unless an image can be written there under a name that says its format."""
+    if path.is_dir() or Image.registered_extensions().get(path.suffix.lower()) not in Image.SAVE:
+        raise ExportError(f"-o: expected an image file such as strip.png, got {str(path)!r}")
 
 
 def parse_exclude(text: str) -> list[tuple[str, int]]:

@@ -6,12 +6,14 @@ bank's class or, where the bank names none, the class that its seed draws.
 """
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 
 from export.errors import BankError
 from export.sampling import drawn_labels, mixed_latents, sample_latents
@@ -20,6 +22,7 @@ from model_store import StoredModel, class_labels, find_model, to_pixels
 BANK_FILE = "bank.json"
 LATENTS_FILE = "latents.npy"
 IMAGES_FILE = "images.npy"
+PNG_FOLDER = "png"
 _CHUNK = 64
 
 
@@ -111,6 +114,16 @@ def open_bank(folder: Path, model: str | None = None) -> Bank:
     )
 
 
+def write_pngs(folder: Path, count: int) -> Path:
+    """The first images of a bank as `png/<sample>.png`, for people who label; that folder."""
+    images = open_bank(folder).images[:count]
+    pngs = folder / PNG_FOLDER
+    pngs.mkdir(exist_ok=True)
+    for sample, image in enumerate(images):
+        Image.fromarray(image).save(pngs / f"{sample}.png")
+    return pngs
+
+
 def open_bank_of(folder: Path, name: str) -> tuple[StoredModel, Bank]:
     """A stored model and its bank; BankError if the generator changed since."""
     model = find_model(name)
@@ -135,7 +148,14 @@ def _resume(folder: Path, wanted: BankInfo) -> BankInfo | None:
     if found is None:
         return None
     if {**asdict(found), "done": 0} != asdict(wanted):
-        raise BankError(f"{folder}: holds another bank ({found}); choose an empty folder")
+        others = [
+            f"{name} {value}, not {asdict(wanted)[name]}"
+            for name, value in asdict(found).items()
+            if name != "done" and value != asdict(wanted)[name]
+        ]
+        raise BankError(
+            f"{folder}: holds another bank ({'; '.join(others)}); choose an empty folder"
+        )
     return found
 
 
@@ -149,6 +169,18 @@ def _open_arrays(
         reopen = np.lib.format.open_memmap
         return reopen(folder / LATENTS_FILE, "r+"), reopen(folder / IMAGES_FILE, "r+")
     return (
-        np.lib.format.open_memmap(folder / LATENTS_FILE, "w+", np.float32, latents),
-        np.lib.format.open_memmap(folder / IMAGES_FILE, "w+", np.uint8, images),
+        _new_array(folder / LATENTS_FILE, np.float32, latents),
+        _new_array(folder / IMAGES_FILE, np.uint8, images),
     )
+
+
+def _new_array(path: Path, dtype: type[np.generic], shape: tuple[int, ...]) -> np.memmap:
+    """An array whose place on the disk is taken: a page that finds none ends the process."""
+    try:
+        array = np.lib.format.open_memmap(path, "w+", dtype, shape)
+        if hasattr(os, "posix_fallocate"):
+            with path.open("r+b") as file:
+                os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    except OSError as error:
+        raise BankError(f"{path}: no room for {shape} of {np.dtype(dtype)}: {error}") from error
+    return array

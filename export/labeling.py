@@ -15,12 +15,19 @@ from torch import Tensor
 
 from export.banks import open_bank
 from export.errors import LabelError
+from export.label_table import read_csv
 from export.labelers.avatars_judge import judge_labels
 from export.labelers.background import CLASSES as BACKGROUND_CLASSES
 from export.labelers.background import background_scores
 from export.labelers.face_api import Crop, FaceApiLabeler, export_onnx
 from export.labelers.human import HumanLabeler, copy_networks
-from export.labels import AttributeLabels, binary_scores, read_csv, read_labels, save_labels
+from export.labels import (
+    LABELS_FILE,
+    AttributeLabels,
+    binary_scores,
+    read_labels,
+    save_labels,
+)
 from export.packages import Package, download_npm, scratch_folder
 
 FACE_API = Package(
@@ -58,18 +65,53 @@ def label_bank(
     table: Path | None,
     first: int | None = None,  # so many samples by the labeler; None: all
     progress: Progress = lambda done, total: None,
+    warn: Callable[[str], None] = lambda message: None,
 ) -> dict[str, AttributeLabels]:
-    """Label a bank by a named labeler or a CSV file, save the labels, give all of them back."""
+    """Label a bank by a named labeler or a CSV file, save the labels, give all of them back.
+
+    A CSV file adds to the labels that its attributes have; those of a labeler, which share one
+    scale, replace them. The warnings say how many labels are others than before.
+    """
     bank = open_bank(folder)
+    before = _labels_before(folder, warn)
     if table is not None:
-        found = read_csv(table, bank.info.samples)
+        given = read_csv(table, bank.info.samples)
+        found = {n: before[n].updated(one) if n in before else one for n, one in given.items()}
     elif labeler in LABELERS:
         seen = LABELERS[labeler](bank.images[:first], progress)
         found = {name: one.padded(bank.info.samples) for name, one in seen.items()}
     else:
         raise LabelError(f"no labeler {labeler!r}; there are: {', '.join(LABELERS)}")
-    save_labels(folder, found)
-    return read_labels(folder)
+    for name, one in found.items():
+        if len(one.classes) < 2:
+            raise LabelError(f"{table}: {name} needs at least two classes, got {one.classes}")
+        if name in before:
+            _tell_changes(name, before[name], one, warn)
+    save_labels(folder, before | found)
+    return before | found
+
+
+def _labels_before(folder: Path, warn: Callable[[str], None]) -> dict[str, AttributeLabels]:
+    if not (folder / LABELS_FILE).exists():
+        return {}
+    try:
+        return read_labels(folder)
+    except LabelError as error:
+        warn(f"starting anew: {error}")
+        return {}
+
+
+def _tell_changes(
+    name: str, before: AttributeLabels, after: AttributeLabels, warn: Callable[[str], None]
+) -> None:
+    known = before.names() != ""
+    changed = known & (before.names() != after.names())
+    if changed.any():
+        warn(f"{name}: {changed.sum()} of {known.sum()} labels ({before.labelled_by}) are replaced")
+    if set(before.classes) != set(after.classes):
+        warn(
+            f"{name}: classes are now {', '.join(after.classes)}; were {', '.join(before.classes)}"
+        )
 
 
 def face_api_labels(

@@ -235,4 +235,4 @@ def _as_trained(
     found = latent_logits(stack_heads([head]), torch.from_numpy(np.array(bank.latents[rest])))
     hits = found[:, 0].argmax(dim=1).numpy() == labels.labels()[rest]
     remark = f"taught by images read with {reader.cross_validated:.3f} (cross-validated)"
-    return TrainedAttribute(attribute_card(name, labels, options.per_class, hits), head, remark)
+    return TrainedAttribute(attribute_card(name, labels, chosen, hits), head, remark)

@@ -20,9 +20,9 @@ from export.outcomes import Outcome, Samples, draw_samples, edit_samples
 from export.reading import small_images
 from export.strips import LocalModel, load_local
 from export.teaching import TeachOptions, choose_labelled, fit_readers
-from model_store import AttributeCard, StoredModel
+from model_store import AttributeCard, StoredModel, save_attributes
 
-VALIDATION_SEEDS = 1_000_000  # first seed; banks start at 0, test pools at 2,000,000
+VALIDATION_SEEDS = 1_000_000  # first seed; banks start at 0, test pools at 10,000,000
 _LONGEST_WALK = 40  # steps without a goal
 
 Progress = Callable[[str, int, int], None]  # what, done, of so many
@@ -82,6 +82,24 @@ def tune_model(
     return tuned
 
 
+def store_tuned(
+    model: StoredModel, tuned: list[Tuned], warn: Callable[[str], None] = lambda message: None
+) -> StoredModel:
+    """A new version of the model with these defaults.
+
+    An attribute that was trained again since it was tuned keeps what it has, with a warning.
+    """
+    now = {one.name: one for one in model.card.attributes}
+    cards = [one.attribute for one in tuned]
+    same = [
+        one for one in cards if one.name in now and now[one.name].with_defaults(one.defaults) == one
+    ]
+    for one in cards:
+        if one not in same:
+            warn(f"{one.name} was trained meanwhile and keeps its defaults; tune it again")
+    return save_attributes(model, same, {})
+
+
 def _onlooker(local: LocalModel, bank: Bank, folder: Path, options: TuneOptions) -> Onlooker:
     """The named labelers, or image readers that learn from the bank as the heads did."""
     generator, card = local.generator, local.generator.card
@@ -90,14 +108,18 @@ def _onlooker(local: LocalModel, bank: Bank, folder: Path, options: TuneOptions)
         return image_onlooker(
             generator, make_judge(options.labelers, card.attributes, folder, probe)
         )
-    labels = read_labels(folder)
+    labels = read_labels(folder, card.attributes)
     known = {
         one.name: labels[one.name]
         for one in card.attributes
         if one.name in labels and labels[one.name].classes == one.classes
     }
-    per_class = min((one.training_samples_per_class or 30 for one in card.attributes), default=30)
-    chosen = choose_labelled(known, TeachOptions(per_class, seed=options.seed))
+    chosen: dict[str, np.ndarray] = {}
+    for one in card.attributes:
+        if one.name in known:
+            count = one.training_samples_per_class or TeachOptions.per_class
+            own = {one.name: known[one.name]}
+            chosen |= choose_labelled(own, TeachOptions(count, seed=options.seed))
     readers = fit_readers(small_images(bank.images), known, chosen, options.seed)
     return reader_onlooker(generator, readers)
 
@@ -123,7 +145,7 @@ def tune_attribute(
         if not given.is_clearly_better(found):
             chosen, given = step, found
             break
-    tuned = attribute.model_copy(update={"defaults": chosen.as_defaults(card)})
+    tuned = attribute.with_defaults(chosen.as_defaults(card))
     return Tuned(tuned, given)
 
 

@@ -53,7 +53,7 @@ from model_store.inversion import (
     problem_of,
     tune_generator,
 )
-from model_store.method_plans import EditKnobs, expect_order, plan_by_method
+from model_store.method_plans import EditKnobs, default_steps, expect_order, plan_by_method
 from model_store.method_walks import MethodWalk, Repertoire, load_repertoire, walk_by_method
 from model_store.methods import (
     BASELINES,
@@ -207,6 +207,7 @@ __all__ = [
     "channels_for",
     "class_labels",
     "crop",
+    "default_steps",
     "expect_order",
     "features_of",
     "find_model",

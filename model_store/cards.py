@@ -70,15 +70,17 @@ class AttributeCard(CardModel):
     training_samples_per_class: int | None = Field(default=None, ge=1)
     labelled_by: str | None = None
 
+    def with_defaults(self, defaults: EditDefaults) -> Self:
+        """The same attribute with other defaults."""
+        return self.model_copy(update={"defaults": defaults})
+
     def with_share_of_masks(self, share: float) -> Self:
         """With that share (0..1) of every default top_k, and no mask lost."""
         masks = tuple(
             one.model_copy(update={"top_k": max(min(one.top_k, 1), round(share * one.top_k))})
             for one in self.defaults.exclude
         )
-        return self.model_copy(
-            update={"defaults": self.defaults.model_copy(update={"exclude": masks})}
-        )
+        return self.with_defaults(self.defaults.model_copy(update={"exclude": masks}))
 
 
 class Provenance(CardModel):

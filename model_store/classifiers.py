@@ -6,11 +6,12 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from editing import EditingError, Head, StackedHeads, stack_heads, widen
 from model_store.cards import AttributeCard, HeadsRead, ModelCard
 from model_store.errors import CorruptModelError
+from model_store.files import write_tensors
 
 _PARTS = {
     "hidden.weight": "hidden_weight",
@@ -23,11 +24,11 @@ _PARTS = {
 def save_heads(heads: Mapping[str, Head], path: Path, dtype: torch.dtype = torch.float32) -> None:
     """Write heads by attribute name."""
     tensors = {
-        f"{name}.{part}": getattr(head, field).to(dtype).contiguous()
+        f"{name}.{part}": getattr(head, field).to(dtype)
         for name, head in heads.items()
         for part, field in _PARTS.items()
     }
-    save_file(tensors, path)
+    write_tensors(tensors, path)
 
 
 def read_heads(path: Path, attributes: Sequence[AttributeCard]) -> dict[str, Head]:

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from model_store.cards import ModelCard
 from model_store.errors import CorruptModelError
+from model_store.files import write_tensors
 from model_store.store import StoredModel, save_files
 
 DIRECTIONS_FILE = "directions.safetensors"
@@ -91,7 +91,7 @@ def _write(directions: Mapping[str, Directions], path: Path) -> None:
                 "remark": one.remark,
             }
         )
-    save_file(tensors, path, {_METADATA: json.dumps(described)})
+    write_tensors(tensors, path, {_METADATA: json.dumps(described)})
 
 
 def _check(model: StoredModel, one: Directions) -> None:

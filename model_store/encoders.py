@@ -4,9 +4,10 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from model_store.errors import CheckpointError, CorruptModelError
+from model_store.files import write_tensors
 from model_store.networks.encoder import Encoder
 from model_store.store import ENCODER_FILE, StoredModel
 
@@ -14,7 +15,7 @@ from model_store.store import ENCODER_FILE, StoredModel
 def save_encoder(encoder: Encoder, path: Path) -> None:
     """Write an encoder in half precision: its guesses are rounder than that anyway."""
     state = encoder.state_dict()
-    save_file({name: tensor.to(torch.float16).contiguous() for name, tensor in state.items()}, path)
+    write_tensors({name: tensor.to(torch.float16) for name, tensor in state.items()}, path)
 
 
 def read_encoder(model: StoredModel) -> Encoder | None:

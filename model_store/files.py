@@ -1,10 +1,15 @@
-"""Files as bytes: hashes and memory maps. Knows nothing about what is in them."""
+"""Files as bytes: hashes, memory maps, tensors written. Knows nothing about what is in them."""
 
 import hashlib
 import mmap
+from collections.abc import Mapping
 from pathlib import Path
 
-from model_store.errors import CheckpointError
+from safetensors import SafetensorError
+from safetensors.torch import save_file
+from torch import Tensor
+
+from model_store.errors import CheckpointError, ModelStoreError
 
 MAX_FILE_BYTES = 1 << 33
 
@@ -25,3 +30,13 @@ def map_file(path: Path) -> memoryview:
             return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
     except OSError as error:
         raise CheckpointError(error.strerror or str(error)) from error
+
+
+def write_tensors(
+    tensors: Mapping[str, Tensor], path: Path, metadata: dict[str, str] | None = None
+) -> None:
+    """Write tensors as safetensors; ModelStoreError where there is no room for them."""
+    try:
+        save_file({name: one.contiguous() for name, one in tensors.items()}, path, metadata)
+    except SafetensorError as error:
+        raise ModelStoreError(f"{path}: cannot be written: {error}") from error

@@ -71,9 +71,8 @@ def plan_by_method(
     _expect_class(offer, method, attribute, target)
     _expect_honoured(method, knobs)
     if method in RELEASED_METHODS:
-        if method == "gradctrl-released" and knobs.steps is None:
-            knobs = replace(knobs, steps=RELEASED_STEPS)
-        planned = _planned(card.as_one_layer(), attribute, target, knobs)
+        steps = default_steps(method, default.steps) if knobs.steps is None else knobs.steps
+        planned = _planned(card.as_one_layer(), attribute, target, replace(knobs, steps=steps))
         return replace(planned, goal=inf, method=method)
     planned = _planned(card, attribute, target, replace(knobs, exclude=()))
     if method in STYLE_METHODS and knobs.step_size is None:
@@ -81,6 +80,11 @@ def plan_by_method(
     if knobs.layers is None:
         planned = replace(planned, layers=offer.layers.get(target, (0, card.latent_shape[0])))
     return replace(planned, goal=inf, method=method)
+
+
+def default_steps(method: str, card_steps: int) -> int:
+    """How many steps a method takes when nobody says: the card's, the released procedure its 9."""
+    return RELEASED_STEPS if method == "gradctrl-released" else card_steps
 
 
 def expect_order(edits: Sequence[PlannedEdit]) -> None:

@@ -15,6 +15,9 @@ from editing import NEVER_STOP, WalkPlan
 from model_store.cards import AttributeCard, EditDefaults, MethodName, ModelCard
 from model_store.errors import PlanError
 
+MAX_STEPS = 64
+MAX_STEP_SIZE = 10.0
+
 
 @dataclass(frozen=True)
 class PlannedEdit:
@@ -52,6 +55,7 @@ def plan_edit(
     Raises PlanError, whose `field` is the name of the argument at fault.
     """
     a, found = _attribute(card, attribute, "attribute")
+    _expect_extent(steps, step_size, stop)
     defaults = found.defaults
     chosen = defaults.as_pairs() if exclude is None else exclude
     return PlannedEdit(
@@ -86,6 +90,23 @@ def walk_plan(edits: Sequence[PlannedEdit], device: torch.device | str) -> tuple
 
 def _goal(defaults: EditDefaults) -> float:
     return math.inf if defaults.goal is None else math.log(defaults.goal / (1 - defaults.goal))
+
+
+def _expect_extent(steps: int | None, step_size: float | None, stop: float | None) -> None:
+    """PlanError for numbers, where there are any, that no walk can take; NaN is none of them."""
+    allowed = {
+        "steps": (steps is None or 0 <= steps <= MAX_STEPS, f"0 <= steps <= {MAX_STEPS}"),
+        "step_size": (
+            step_size is None or 0 < step_size <= MAX_STEP_SIZE,
+            f"0 < step_size <= {MAX_STEP_SIZE:g}",
+        ),
+        "stop": (stop is None or 0 < stop < 1, "0 < stop < 1"),
+    }
+    given = {"steps": steps, "step_size": step_size, "stop": stop}
+    for field, (is_allowed, bounds) in allowed.items():
+        if not is_allowed:
+            message = f"expected {bounds}, got {given[field]}"
+            raise PlanError("bad_request", message, field, [bounds])
 
 
 def _attribute(card: ModelCard, name: str, field: str) -> tuple[int, AttributeCard]:

@@ -8,6 +8,7 @@ import hashlib
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -17,7 +18,7 @@ import torch
 from bentoml.exceptions import BentoMLException, NotFound
 from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from editing import Head, StackedHeads
@@ -29,7 +30,7 @@ from model_store.errors import (
     EmptyStoreError,
     UnknownModelError,
 )
-from model_store.files import sha256_of
+from model_store.files import sha256_of, write_tensors
 from model_store.generators import Generator, Mapper
 from model_store.networks import (
     MAPPING_PREFIX,
@@ -70,6 +71,11 @@ class StoredModel:
     def version(self) -> str:
         """The part of the tag after the colon."""
         return self.tag.partition(":")[2]
+
+    def expect_writable(self) -> None:
+        """OSError where no new version can be stored beside it: ask before hours of work."""
+        with tempfile.TemporaryFile(dir=self.path.parent):
+            pass
 
     def generator(self) -> Generator:
         """The generator, float32 on the CPU."""
@@ -153,8 +159,7 @@ def save_model(
     """Store a model as the latest version of its name; `card.files` is filled in here."""
     with tempfile.TemporaryDirectory(prefix="gradctrl-") as folder:
         staged = Path(folder)
-        state = {key: tensor.contiguous() for key, tensor in generator.state().items()}
-        save_file(state, staged / GENERATOR_FILE)
+        write_tensors(generator.state(), staged / GENERATOR_FILE)
         if card.attributes:
             own, heads_read = with_equal_reach(
                 {a.name: heads[a.name] for a in card.attributes}, card
@@ -178,25 +183,43 @@ def save_model(
 def save_attributes(
     model: StoredModel, attributes: Iterable[AttributeCard], heads: Mapping[str, Head]
 ) -> StoredModel:
-    """A new version of the model: these attributes replace those of the same name."""
+    """A new version of the model: these attributes replace those of the same name.
+
+    Heads of one layer stay beside those of all layers where every attribute has one of its
+    classes; without that the new version lacks the released method.
+    """
     cards = {attribute.name: attribute for attribute in model.card.attributes}
     cards |= {attribute.name: attribute for attribute in attributes}
     card = model.card.model_copy(update={"attributes": tuple(cards.values())})
-    others = model.card.files.keys() - {GENERATOR_FILE, CLASSIFIERS_FILE}
+    own = {**model.heads(), **heads}
+    others = model.card.files.keys() - {GENERATOR_FILE, CLASSIFIERS_FILE, ONE_LAYER_FILE}
     kept = {name: model.path / name for name in others}
-    if _replaces_one_layer(model, heads):
-        kept[ONE_LAYER_FILE] = model.path / CLASSIFIERS_FILE
-    elif cards.keys() != {attribute.name for attribute in model.card.attributes}:
-        kept.pop(ONE_LAYER_FILE, None)  # it has no head for the new ones
-    return save_model(model.generator(), card, {**model.heads(), **heads}, kept)
+    with tempfile.TemporaryDirectory(prefix="gradctrl-") as folder:
+        narrow = _one_layer_heads(model, card, heads)
+        if narrow is not None and with_equal_reach(own, card)[1] == "all_layers":
+            kept[ONE_LAYER_FILE] = Path(folder) / ONE_LAYER_FILE
+            save_heads(narrow, kept[ONE_LAYER_FILE])
+        return save_model(model.generator(), card, own, kept)
 
 
-def _replaces_one_layer(model: StoredModel, heads: Mapping[str, Head]) -> bool:
-    """Whether heads of all layers take the place of a full set of heads of one layer."""
-    _, channels = model.card.latent_shape
-    known = {attribute.name for attribute in model.card.attributes}
-    wide = any(head.num_channels != channels for head in heads.values())
-    return wide and model.card.heads_read == "one_layer" and heads.keys() == known
+def _one_layer_heads(
+    model: StoredModel, card: ModelCard, heads: Mapping[str, Head]
+) -> dict[str, Head] | None:
+    """The model's heads of one layer, and those among new ones, for every attribute of a card.
+
+    None where an attribute has none, or its classes are no longer those of its head.
+    """
+    _, channels = card.latent_shape
+    found: dict[str, Head] = {}
+    if model.card.heads_read == "one_layer":
+        found = model.heads()
+    elif ONE_LAYER_FILE in model.card.files:
+        found = read_heads(model.path / ONE_LAYER_FILE, model.card.attributes)
+    known = {attribute.name: attribute.classes for attribute in model.card.attributes}
+    fitting = {one.name for one in card.attributes if known.get(one.name) == one.classes}
+    found = {name: head for name, head in found.items() if name in fitting}
+    found |= {name: head for name, head in heads.items() if head.num_channels == channels}
+    return found if found.keys() == {one.name for one in card.attributes} else None
 
 
 def find_model(name: str) -> StoredModel:
@@ -244,15 +267,13 @@ def _expect_valid(card: str) -> None:
 
 def _register(tag: str, card: ModelCard, staged: Path) -> None:
     """Copy staged files into the BentoML store; an identical older entry is replaced."""
-    try:
-        bentoml.models.get(tag)
-        bentoml.models.delete(tag)  # so that it becomes the latest again
-    except NotFound:
-        pass
     labels = {"family": card.family, "resolution": str(card.resolution)}
     with bentoml.models.create(tag, labels=labels) as entry:
         for path in staged.iterdir():
             Path(entry.path_of(path.name)).write_bytes(path.read_bytes())
+        # Once all is written: a full disk must not cost the entry that is there.
+        with suppress(NotFound):
+            bentoml.models.delete(tag)  # so that it becomes the latest again
 
 
 def _read_card(folder: Path) -> ModelCard:

@@ -9,13 +9,16 @@ gc.disable()  # as in service/app.py
 
 import os
 import socket
+import sqlite3
+import ssl
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
+import torch
 import typer
-from bentoml_cli.cli import cli as bentoml_command
 from pydantic import ValidationError
 
 from editing import NoGraphsError
@@ -24,6 +27,7 @@ from model_store import (
     OnnxError,
     Provider,
     StoredModel,
+    features_of,
     models_to_serve,
     open_onnx,
 )
@@ -31,15 +35,15 @@ from service.api_keys import KeyFileError, read_keys
 from service.backends import onnx_provider
 from service.exposure import ExposedError, expect_guarded
 from service.nvjpeg import NoNvJpegError, find_codec
+from service.pins import new_pins
 from service.processes import choose_device
-from service.settings import ENV_PREFIX, Settings, describe_settings
+from service.server import run_server
+from service.settings import ENV_PREFIX, Settings, describe_settings, unknown_variables
 from service.signing import SigningError, signing_of
 from service.walkers import Walker
 
 gc.freeze()
 gc.enable()
-ROOT = Path(__file__).resolve().parent.parent
-TARGET = "service.app:EditService"
 
 
 def serve(
@@ -66,41 +70,46 @@ def serve(
         served = models_to_serve(tuple(part.strip() for part in names.split(",") if part.strip()))
     except ModelStoreError as error:
         raise SystemExit(f"error: {error}") from error
+    for name, nearest in unknown_variables().items():
+        typer.echo(f"warning: {name} is no setting; the nearest is {nearest}", err=True)
     config = _settings()
+    keep_paths(config)
     _check_access(config, host)
     _check_ports(config, host, port)
+    _check_device(config)
+    _check_tls(config)
+    _check_jobs(config)
+    _check_reload(config)
+    _check_features(config, served)
     _check_sessions(config, served)
     _check_signing(config)
     _check_jpegs(config)
     _check_graphs(config)
-    _fix_paths(config)
-    # The exact versions, so that a model stored while the service runs does not split it.
-    os.environ.setdefault(f"{ENV_PREFIX}RELOAD_MODELS", names)
-    os.environ[f"{ENV_PREFIX}MODELS"] = ",".join(model.tag for model in served)
     os.environ["BENTOML_DO_NOT_TRACK"] = "True"
-    become_server(host, port, onnx_provider(config))
+    with new_pins([model.tag for model in served]) as pins:
+        os.environ[f"{ENV_PREFIX}PINS_FILE"] = str(pins)
+        become_server(host, port, onnx_provider(config))
 
 
 def become_server(host: str, port: int, checked: Provider | None) -> None:
     """Be BentoML's server; anew where sessions were checked on a GPU, whose memory they keep."""
-    where = ["--working-dir", str(ROOT), "--host", host, "--port", str(port)]
     if checked not in (None, "cpu"):
-        os.execv(sys.executable, [sys.executable, "-m", "bentoml", "serve", TARGET, *where])
-    bentoml_command.main(["serve", TARGET, *where], prog_name="bentoml")
+        os.execv(sys.executable, [sys.executable, "-m", "service.server", host, str(port)])
+    run_server(host, str(port))
 
 
-def _set(name: str, value: str) -> None:
-    if value:
-        os.environ[f"{ENV_PREFIX}{name}"] = value
-
-
-def _fix_paths(config: Settings) -> None:
-    """Make paths of settings absolute: the server reads them in another folder."""
+def keep_paths(config: Settings) -> None:
+    """Have the workers, which BentoML starts in another folder, find the files of this one."""
     paths = {name: value for name, value in config if isinstance(value, Path)}
     if config.job_store:
         paths["job_store"] = Path(config.job_store)
     for name, path in paths.items():
         _set(name.upper(), str(path.absolute()))
+
+
+def _set(name: str, value: str) -> None:
+    if value:
+        os.environ[f"{ENV_PREFIX}{name}"] = value
 
 
 def _settings() -> Settings:
@@ -140,6 +149,62 @@ def _check_port(host: str, port: int) -> None:
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else str(error)
         raise SystemExit(f"error: cannot listen on {host}:{port}: {reason}") from error
+
+
+def _check_device(config: Settings) -> None:
+    """Exit where the device is missing: both runners would start in vain."""
+    device, gpus = choose_device(config), torch.cuda.device_count()
+    if device.type == "cuda" and (device.index or 0) >= gpus:
+        raise SystemExit(
+            f"error: {ENV_PREFIX}DEVICE: expected auto, cpu or one of the {gpus} CUDA devices that "
+            f"torch finds, got {config.device!r}"
+        )
+
+
+def _check_tls(config: Settings) -> None:
+    """Exit where the gRPC API could not use its certificates: the API would start in vain."""
+    context, names = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ""
+    try:
+        if config.grpc_tls_cert is not None:
+            names = f"{ENV_PREFIX}GRPC_TLS_CERT, {ENV_PREFIX}GRPC_TLS_KEY"
+            context.load_cert_chain(config.grpc_tls_cert, config.grpc_tls_key, password="")
+        if config.grpc_tls_client_ca is not None:
+            names = f"{ENV_PREFIX}GRPC_TLS_CLIENT_CA"
+            context.load_verify_locations(config.grpc_tls_client_ca)
+    except OSError as error:  # SSLError is one
+        raise SystemExit(
+            f"error: {names}: expected PEM certificates, and a key without a password: {error}"
+        ) from error
+
+
+def _check_jobs(config: Settings) -> None:
+    """Exit where the file of jobs cannot be used: the API would start in vain."""
+    if not config.job_store:
+        return
+    try:
+        with closing(sqlite3.connect(config.job_store)) as file:
+            file.execute("BEGIN IMMEDIATE")  # to write; nothing is
+    except sqlite3.Error as error:
+        raise SystemExit(f"error: {ENV_PREFIX}JOB_STORE: {config.job_store}: {error}") from error
+
+
+def _check_reload(config: Settings) -> None:
+    """Exit where a reload would be refused."""
+    try:
+        models_to_serve(config.reload_models or ())
+    except ModelStoreError as error:
+        raise SystemExit(f"error: {ENV_PREFIX}RELOAD_MODELS: {error}") from error
+
+
+def _check_features(config: Settings, served: Sequence[StoredModel]) -> None:
+    """Exit where photos could not be compared as asked: every inversion would fail."""
+    if config.perceptual_network is None:
+        return
+    try:
+        features_of(served[0], config.perceptual_network)
+    except ModelStoreError as error:
+        reason = str(error).partition("\n")[0]  # then torch's own frames
+        raise SystemExit(f"error: {ENV_PREFIX}PERCEPTUAL_NETWORK: {reason}") from error
 
 
 def _check_sessions(config: Settings, served: Sequence[StoredModel]) -> None:

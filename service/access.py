@@ -1,7 +1,8 @@
 """Who may call and how often, for every transport. Knows no endpoint.
 
 A caller is the name of an API key or, without keys, the address that the connection comes from:
-behind a proxy all callers are then one. What changes the service for everybody takes an admin's
+behind a proxy all callers are then one, but for REST behind one on this machine, whose
+X-Forwarded-For is believed (uvicorn). What changes the service for everybody takes an admin's
 key or, where there are no keys, a caller on this machine.
 """
 
@@ -14,6 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service import api_docs
 from service.api_keys import ADMIN, ApiKeys
+from service.callers import calling_as
 from service.errors import ApiError
 from service.exposure import is_own, reason_against
 from service.guards import BODYLESS, CLOSE, answer_error
@@ -52,19 +54,22 @@ class Access:
         if self._keys is None and self._trusts_machine and not is_own(host):
             raise ApiError("unauthenticated", reason_against(host))
 
-    def expect(self, headers: Headers, address: str, takes_admin: bool = False) -> None:
-        """Count a call; ApiError unauthenticated or too_many_requests refuses it."""
+    def expect(self, headers: Headers, address: str, takes_admin: bool = False) -> str:
+        """Count a call and answer the name of its key, "" without keys.
+
+        ApiError unauthenticated or too_many_requests refuses it.
+        """
         if self._keys is None:
             is_page = "origin" in headers  # in a browser on this machine, from anywhere
-            caller, is_admin = address, self._trusts_machine and is_own(address) and not is_page
+            name, is_admin = "", self._trusts_machine and is_own(address) and not is_page
         else:
             key = self._keys.key_of(headers)
-            caller, is_admin = key.name, key.is_admin
+            name, is_admin = key.name, key.is_admin
         if takes_admin and not is_admin:
             message = f"this takes a key that the file of keys marks {ADMIN!r}"
             raise ApiError("unauthenticated", message, "authorization", status=HTTPStatus.FORBIDDEN)
-        if self._window is None or not (wait_s := self._window.wait_s(caller)):
-            return
+        if self._window is None or not (wait_s := self._window.wait_s(name or address)):
+            return name
         shown_s = max(1, math.ceil(wait_s))
         message = f"more calls than {self._limit}; try again in {shown_s} s"
         raise ApiError("too_many_requests", message, headers={"Retry-After": str(shown_s)})
@@ -79,7 +84,7 @@ class Door:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The application's answer, or the refusal."""
-        path = scope.get("path", "")
+        caller, path = "", scope.get("path", "")
         if scope["type"] == "http" and path.startswith(GUARDED) and path not in OPEN:
             headers = {
                 name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
@@ -87,9 +92,10 @@ class Door:
             try:
                 self._access.expect_guarded((scope.get("server") or ("",))[0])
                 address = (scope.get("client") or ("",))[0]
-                self._access.expect(headers, address, path.startswith(ADMIN_PATHS))
+                caller = self._access.expect(headers, address, path.startswith(ADMIN_PATHS))
             except ApiError as error:
                 error.headers.update({} if scope["method"] in BODYLESS else CLOSE)
                 await answer_error(error)(scope, receive, send)
                 return
-        await self._app(scope, receive, send)
+        with calling_as(caller):
+            await self._app(scope, receive, send)

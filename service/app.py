@@ -25,6 +25,7 @@ from service.inverting import Inverting
 from service.job_store import open_job_store
 from service.jobs import Jobs
 from service.logs import configure_logging
+from service.pins import models_of
 from service.processes import DEFAULT_BATCH_SIZE, settle_garbage_collector
 from service.reloading import Reloading
 from service.rest import build_rest
@@ -32,7 +33,7 @@ from service.rpc import start_rpc
 from service.runner_clients import connect_to
 from service.runner_pool import RunnerPool, pool_of
 from service.runner_sockets import RunnerSockets
-from service.runners import LOGGING, TRACING, TRAFFIC, ClassifierRunner, GeneratorRunner
+from service.runners import LOGGING, TRACING, ClassifierRunner, GeneratorRunner
 from service.sending import end_silent_connections
 from service.settings import Settings, settings
 
@@ -65,7 +66,7 @@ def build_handlers(
 @bentoml.service(
     name="edit_service",
     workers=1,
-    traffic=TRAFFIC,
+    traffic={"timeout": 620.0},  # beyond the longest timeout_s, which the engine keeps to
     logging=LOGGING,
     tracing=TRACING,
     metrics={"enabled": False},  # service/http_metrics.py has them with bounded labels
@@ -85,7 +86,7 @@ class EditService:
         metrics.begin_series(STATUS)
         classifier, generator = self._pools()
         await asyncio.gather(classifier.start(), generator.start())
-        catalogue = Catalogue(stored_cards(config.models))
+        catalogue = Catalogue(stored_cards(models_of(config)))
         handlers = build_handlers(config, catalogue, classifier, generator)
         jobs = Jobs(handlers, open_job_store(config.job_store), config)
         rest.state.handlers, rest.state.jobs = handlers, jobs
@@ -95,6 +96,7 @@ class EditService:
             (classifier, generator),
             config.models if config.reload_models is None else config.reload_models,
             max(config.timeout_s, config.job_timeout_s),
+            config.pins_file,
         )
         jobs.start()
         sockets = RunnerSockets([*classifier.urls, *generator.urls])

@@ -3,6 +3,8 @@
 import uuid
 from dataclasses import dataclass, field
 
+from service.callers import current_caller
+
 
 @dataclass(frozen=True)
 class Call:
@@ -12,3 +14,4 @@ class Call:
     timeout_s: float | None = None  # the client's own
     ceiling_s: float | None = None  # above which no timeout goes; default: that of the settings
     idempotency_key: str | None = None
+    caller: str = field(default_factory=current_caller)  # whose idempotency key it is

@@ -5,18 +5,21 @@ call between processes has no cancel of its own, and the two may run on differen
 """
 
 import asyncio
+import logging
 from collections import OrderedDict, defaultdict
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from service import metrics
 from service.batcher import QueueFullError
-from service.errors import Refusal
+from service.errors import UNEXPECTED, Refusal
 from service.request_ids import working_on
 
 REMEMBERED = 4096  # cancels that came before their call
 
 Answer = dict[str, Any]
+
+logger = logging.getLogger("gradctrl.service")
 
 
 class Calls:
@@ -27,6 +30,7 @@ class Calls:
         self._running: defaultdict[str, set[asyncio.Task[Answer]]] = defaultdict(set)
         self._cancelled: OrderedDict[str, None] = OrderedDict()
         self._count = 0
+        self._in_flight = metrics.IN_FLIGHT.labels(runner)  # here: an autoscaler asks before a call
         for reason in ("cancel", "deadline"):  # series from the start, for rates
             metrics.CANCELLED.labels(runner, reason)
 
@@ -38,7 +42,7 @@ class Calls:
     async def run(
         self, payload: Mapping[str, Any], work: Callable[[], Awaitable[Answer]]
     ) -> Answer:
-        """The answer of `work`, or a refusal: no room, no time left, cancelled."""
+        """The answer of `work`, or a refusal: no room, no time left, cancelled, a failure."""
         with working_on(payload["request_id"]):
             return await self._run(payload["request_id"], payload["budget_s"], work)
 
@@ -47,8 +51,7 @@ class Calls:
     ) -> Answer:
         if request_id in self._cancelled:
             return self._drop("cancel")
-        in_flight = metrics.IN_FLIGHT.labels(self._runner)
-        in_flight.inc()
+        self._in_flight.inc()
         self._count += 1
         task = asyncio.create_task(self._refusing(work))
         self._running[request_id].add(task)
@@ -61,7 +64,7 @@ class Calls:
             task.cancel()  # nothing to a task that is done
             self._forget(request_id, task)
             self._count -= 1
-            in_flight.dec()
+            self._in_flight.dec()
 
     def cancel(self, request_id: str) -> None:
         """Stop what the request has here, and refuse what of it is still on its way."""
@@ -76,6 +79,9 @@ class Calls:
             return await work()
         except QueueFullError as error:
             return Refusal("overloaded", f"{self._runner} has no room: {error}").as_payload()
+        except Exception:  # BentoML would log it without the request's id
+            logger.exception("a call of the %s runner failed", self._runner)
+            return Refusal("internal", UNEXPECTED).as_payload()
 
     def _drop(self, reason: str) -> Answer:
         metrics.CANCELLED.labels(self._runner, reason).inc()

@@ -111,38 +111,37 @@ class Engine:
         Without `chunk` all frames are rendered in one call; an animation is a single frame. With a
         photo, the walk starts from its latent, which comes first.
         """
-        with self._counted(served, spec) as reports, self.gate.admitted():
+        with (
+            self._counted(served, spec) as reports,
+            self.gate.admitted(),
+            _observed(served) as seconds,
+        ):
             deadline = self._deadline(call)
             started = time.perf_counter()
             look: dict[str, Any] = {}  # of this request's own generator and photo
             if photo is not None:
-                inverted = await self._latent_of(served, photo, deadline)
+                with _timed(seconds, "inversion"):
+                    inverted = await self._latent_of(served, photo, deadline)
                 spec = replace(spec, start=Starts(latents=inverted.latents))
                 look = {"pivot": inverted.pivot, "paste": inverted.paste}
                 yield inverted
-            inversion_s = time.perf_counter() - started
-            walked = await self._walk(served, spec, deadline)
+            with _timed(seconds, "trajectory"):
+                walked = await self._walk(served, spec, deadline)
             reports += walked.reports
             yield walked
-            walk_s = time.perf_counter() - started - inversion_s
-            render_s = 0.0
             indices = self._indices(walked, final_only)
             if chunk:
                 chunk = even_share(len(indices), chunk, served.card.resolution)
             for some in _chunks(indices, None if animation else chunk):
-                began = time.perf_counter()
-                images = await self._render(
-                    served, walked, some, len(indices), encoding, animation, deadline, look
-                )
-                render_s += time.perf_counter() - began
+                with _timed(seconds, "render"):
+                    images = await self._render(
+                        served, walked, some, len(indices), encoding, animation, deadline, look
+                    )
                 for index, image in zip(some, images, strict=False):
-                    yield Frame(index, image)
-            metrics.RENDER_SECONDS.labels(served.card.name).observe(render_s)
-            total_s = time.perf_counter() - started
-            timings = {"trajectory": walk_s, "render": render_s, "total": total_s}
-            if photo is not None:
-                timings["inversion"] = inversion_s
-            yield Timings(_milliseconds(**timings))
+                    with self.gate.lent():  # its reader may take its time
+                        yield Frame(index, image)
+            metrics.RENDER_SECONDS.labels(served.card.name).observe(seconds["render"])
+            yield Timings(_milliseconds(**seconds, total=time.perf_counter() - started))
 
     async def edit(
         self,
@@ -168,7 +167,8 @@ class Engine:
                 self._inversion(served, spec, encoding, self._deadline(call))
             ) as events:
                 async for event in events:
-                    yield event
+                    with self.gate.lent():
+                        yield event
 
     async def generate(
         self, served: ServedCard, starts: Starts, encoding: Encoding, call: Call
@@ -283,20 +283,45 @@ class Engine:
 
     @contextmanager
     def _counted(self, served: ServedCard, spec: WalkSpec) -> Iterator[list[dict[str, Any]]]:
-        """Time an edit and count its outcomes by the reports that are put into the list."""
+        """Count the outcomes of an edit by the reports that are put into the list."""
         reports: list[dict[str, Any]] = []
         outcomes = ["cancelled"] * len(spec.edits)
         try:
-            with metrics.EDIT_SECONDS.labels(served.card.name).time():
-                yield reports
+            yield reports
             outcomes = [_OUTCOMES[one["reached"]] for one in reports]
         except ApiError as error:
             outcomes = [error.code] * len(spec.edits)
+            raise
+        except Exception:  # not that the caller went away: those are no Exceptions
+            outcomes = ["internal"] * len(spec.edits)
             raise
         finally:
             for edit, outcome in zip(spec.edits, outcomes, strict=True):
                 attribute = served.attribute_names[edit.attribute]
                 metrics.EDITS.labels(served.card.name, attribute, edit.method, outcome).inc()
+
+
+@contextmanager
+def _observed(served: ServedCard) -> Iterator[dict[str, float]]:
+    """Seconds of an edit by what was worked on, whose sum is observed in the end.
+
+    What its reader takes between frames is none of them.
+    """
+    seconds: dict[str, float] = {}
+    try:
+        yield seconds
+    finally:
+        metrics.EDIT_SECONDS.labels(served.card.name).observe(sum(seconds.values()))
+
+
+@contextmanager
+def _timed(seconds: dict[str, float], name: str) -> Iterator[None]:
+    """Add what this takes to the seconds of a name."""
+    began = time.perf_counter()
+    try:
+        yield
+    finally:
+        seconds[name] = seconds.get(name, 0.0) + time.perf_counter() - began
 
 
 async def _cancel(runner: Runner, request_id: str) -> None:

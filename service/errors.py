@@ -49,6 +49,8 @@ STATUS: dict[Code, HTTPStatus] = {
 RETRY_AFTER_S = 1
 MAX_TEXT = 1000  # characters of a message or a field, into which clients can put names of megabytes
 
+UNEXPECTED = "the service failed on this request; see its log"
+
 
 @dataclass(frozen=True)
 class Refusal:

@@ -1,8 +1,10 @@
 """Memory and use of the GPUs, where NVML answers. Knows nothing about torch or models."""
 
+import math
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pynvml
 
@@ -13,10 +15,10 @@ EVERY_S = 5.0
 
 @dataclass(frozen=True)
 class GpuReading:
-    """What one GPU says of itself."""
+    """What one GPU says of itself; NaN is what it does not say."""
 
-    device: str  # as torch names it
-    memory_bytes: int
+    device: str  # numbered as nvidia-smi does; CUDA_VISIBLE_DEVICES changes nothing here
+    memory_bytes: float
     utilization_ratio: float
 
 
@@ -24,18 +26,20 @@ ReadGpus = Callable[[], Sequence[GpuReading]]
 
 
 def read_gpus() -> list[GpuReading]:
-    """Every GPU that this process may see; none where there is no NVIDIA driver."""
+    """Every GPU of this machine or container; none where there is no NVIDIA driver."""
     try:
         pynvml.nvmlInit()
+        count = pynvml.nvmlDeviceGetCount()
     except pynvml.NVMLError:
         return []
-    readings = []
-    for index in range(pynvml.nvmlDeviceGetCount()):
-        handle = pynvml.nvmlDeviceGetHandleByIndex(index)
-        used = pynvml.nvmlDeviceGetMemoryInfo(handle).used
-        busy = pynvml.nvmlDeviceGetUtilizationRates(handle).gpu
-        readings.append(GpuReading(f"cuda:{index}", int(used), busy / 100))
-    return readings
+    return [
+        GpuReading(
+            f"cuda:{index}",
+            _ask(index, lambda gpu: pynvml.nvmlDeviceGetMemoryInfo(gpu).used),
+            _ask(index, lambda gpu: pynvml.nvmlDeviceGetUtilizationRates(gpu).gpu / 100),
+        )
+        for index in range(count)
+    ]
 
 
 def watch_gpus(read: ReadGpus = read_gpus, every_s: float = EVERY_S) -> bool:
@@ -50,6 +54,14 @@ def watch_gpus(read: ReadGpus = read_gpus, every_s: float = EVERY_S) -> bool:
 
     threading.Thread(target=watch, name="gpu-metrics", daemon=True).start()
     return True
+
+
+def _ask(index: int, figure: Callable[[Any], float]) -> float:
+    """A figure of a GPU by its handle; NaN where it has none (MIG), or went away."""
+    try:
+        return figure(pynvml.nvmlDeviceGetHandleByIndex(index))
+    except pynvml.NVMLError:
+        return math.nan
 
 
 def _record(read: ReadGpus) -> int:

@@ -1,4 +1,8 @@
-"""What stands around the REST handlers: a body limit and the error model. Knows no endpoint."""
+"""What stands around the REST handlers: a body limit and the error model. Knows no endpoint.
+
+Starlette calls a handler of Exception outside of every middleware, where a request has no id, no
+access line and no metric: what nobody expected has a middleware of its own instead.
+"""
 
 import asyncio
 import json
@@ -14,7 +18,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service import metrics
-from service.errors import ApiError
+from service.errors import UNEXPECTED, ApiError
 from service.http_calls import REQUEST_ID, GoneError
 from service.job_schema import JOB_KINDS
 from service.request_ids import current_request_id
@@ -22,27 +26,81 @@ from service.validation import violation
 
 CLIENT_GONE = 499  # as nginx logs it
 BODYLESS = ("GET", "HEAD", "OPTIONS")
+SMALL_BYTES = 1 << 16
+MAX_PARTS = 100_000  # arrays, objects and fields of a JSON body; 1024 latents of 26 layers: 28,000
 CLOSE = {"Connection": "close"}  # of a refusal before the body's end, which is read otherwise
 
 logger = logging.getLogger("gradctrl.service")
 
 
-class BodyLimit:
-    """Refuses bodies above a size, or that take too long; counts the bytes that arrive."""
+class Explained:
+    """Logs and answers what nobody expected; to stand within what names and counts requests."""
 
-    def __init__(self, app: ASGIApp, max_bytes: int, timeout_s: float) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._max_bytes = max_bytes
-        self._timeout_s = timeout_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Read the whole body, then replay it to the application."""
+        """The application's answer, or an internal error."""
+        has_begun = False
+
+        async def watched(message: Message) -> None:
+            nonlocal has_begun
+            has_begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        except Exception:
+            if scope["type"] != "http":
+                raise
+            logger.exception("request failed")
+            if not has_begun:  # else the server closes a connection whose answer is not whole
+                await answer_error(ApiError("internal", UNEXPECTED))(scope, receive, send)
+
+
+class BodyLimit:
+    """Refuses bodies above a size, that take too long, or while too many bytes have no answer.
+
+    A body stays in memory until its request is answered, and counts as long. Small ones are taken
+    whatever the large ones hold: the server reads as much ahead of every connection anyway.
+    """
+
+    def __init__(
+        self, app: ASGIApp, max_bytes: int, max_unanswered_bytes: int, timeout_s: float
+    ) -> None:
+        self._app = app
+        self._max_bytes = max_bytes
+        self._max_unanswered_bytes = max_unanswered_bytes
+        self._timeout_s = timeout_s
+        self._unanswered = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The application's answer to a whole body, or a refusal."""
         if scope["type"] != "http" or scope["method"] in BODYLESS:
             await self._app(scope, receive, send)
             return
+        size = 0
+
+        async def counted() -> Message:
+            nonlocal size
+            message = await receive()
+            arrived = len(message.get("body", b""))
+            size += arrived
+            self._unanswered += arrived
+            self._expect_room(size)
+            return message
+
+        try:
+            await self._answer(scope, counted, send)
+        finally:
+            self._unanswered -= size
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Read the whole body, then replay it to the application."""
         try:
             async with asyncio.timeout(self._timeout_s):
-                body = await self._read(receive)
+                body = await _read(receive)
+            _expect_shallow(scope, body)
         except (ApiError, TimeoutError) as error:
             refusal = error if isinstance(error, ApiError) else self._too_slow()
             await answer_error(refusal)(scope, receive, send)
@@ -50,18 +108,14 @@ class BodyLimit:
         if body is not None:
             await self._app(scope, _replay(body, receive), send)
 
-    async def _read(self, receive: Receive) -> bytes | None:
-        """The body; None when the client is gone."""
-        body, more = bytearray(), True
-        while more:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                return None
-            body += message.get("body", b"")
-            more = message.get("more_body", False)
-            if len(body) > self._max_bytes:
-                raise self._too_large()
-        return bytes(body)
+    def _expect_room(self, size: int) -> None:
+        """ApiError for a body that has become too large, by itself or beside the others."""
+        if size > self._max_bytes:
+            raise self._too_large()
+        others = self._unanswered - size
+        if others and size > SMALL_BYTES and self._unanswered > self._max_unanswered_bytes:
+            message = f"{others} bytes of other requests have no answer yet; try again"
+            raise ApiError("overloaded", message, "body", headers=CLOSE)
 
     def _too_slow(self) -> ApiError:
         message = f"the request body did not arrive within {self._timeout_s:g} s"
@@ -76,6 +130,31 @@ class BodyLimit:
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
             CLOSE,
         )
+
+
+async def _read(receive: Receive) -> bytes | None:
+    """A whole body; None when the client is gone."""
+    body, more = bytearray(), True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+    return bytes(body)
+
+
+def _expect_shallow(scope: Scope, body: bytes | None) -> None:
+    """ApiError for JSON of more parts than any request has: parsing them would take seconds.
+
+    Numbers in a row and long texts are cheap. Brackets within texts count too; base64 has none.
+    """
+    if not body or b"json" not in dict(scope["headers"]).get(b"content-type", b"").lower():
+        return
+    parts = sum(body.count(one) for one in (b"[", b"{", b":"))
+    if parts > MAX_PARTS:
+        message = f"the body has at most {MAX_PARTS} arrays, objects and fields; got {parts}"
+        raise ApiError("bad_request", message, "body", [0, MAX_PARTS])
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:
@@ -98,7 +177,6 @@ def install_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _on_validation_error)
     app.add_exception_handler(HTTPException, _on_http_error)
     app.add_exception_handler(GoneError, _on_gone)
-    app.add_exception_handler(Exception, _on_unexpected)
 
 
 def answer_error(error: ApiError) -> JSONResponse:
@@ -139,8 +217,3 @@ async def _on_http_error(request: Request, error: Exception) -> JSONResponse:
 
 async def _on_gone(request: Request, error: Exception) -> Response:
     return Response(status_code=CLIENT_GONE)  # read by nobody
-
-
-async def _on_unexpected(request: Request, error: Exception) -> JSONResponse:
-    logger.error("request failed", exc_info=error)
-    return answer_error(ApiError("internal", "the service failed on this request; see its log"))

@@ -215,7 +215,7 @@ class Handlers:
         if call.idempotency_key is None:
             return await work()  # large bodies are not hashed for nothing
         sent = digest(kind, body)
-        return await self._idempotency.once(call.idempotency_key, sent, work, size_of)
+        return await self._idempotency.once(call.idempotency_key, sent, work, size_of, call.caller)
 
     def _walk(self, served: ServedCard, body: EditBody) -> WalkSpec:
         spec = specs.walk_spec(served, body)

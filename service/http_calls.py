@@ -78,9 +78,13 @@ async def _until_gone(request: Request) -> None:
         pass
 
 
-def entity_tag(name: str, weak: bool = False) -> str:
-    """An ETag; a weak one promises the same images, latents and scores, not the same bytes."""
-    return f'W/"{name}"' if weak else f'"{name}"'
+def entity_tag(name: str) -> str:
+    """A weak ETag: it promises the same images, latents and scores, not the same bytes.
+
+    Their last bits depend on what is not known before the work: the device and the processor that
+    do it, and the size of their batches.
+    """
+    return f'W/"{name}"'
 
 
 def is_known(known: str | None, tag: str) -> bool:

@@ -1,6 +1,7 @@
 """One answer per idempotency key: retries get the answer of the first call, whatever it computes.
 
-Knows nothing about transports. Keys live in this process; after their time, or under the pressure
+Knows nothing about transports. A caller's keys are its own: what others sent under the same key is
+neither answered nor told. Keys live in this process; after their time, or under the pressure
 of bytes, the oldest are forgotten.
 """
 
@@ -45,19 +46,21 @@ class Idempotency:
         digest: str,
         work: Callable[[], Awaitable[Answer]],
         size_of: Callable[[Answer], int],
+        caller: str = "",
     ) -> Answer:
         """The answer of the key's first call; of `work` without a key. Failures are not kept."""
         if key is None:
             return await work()
         expect_key(key)
+        owned = owned_key(caller, key)
         self._forget_old()
-        while (first := self._kept.get(key)) is not None:
+        while (first := self._kept.get(owned)) is not None:
             if first.digest != digest:
                 raise conflict(key)
             await asyncio.wait({first.answer})
             if not first.answer.cancelled() and first.answer.exception() is None:
                 return first.answer.result()
-        return await self._run(key, digest, work, size_of)
+        return await self._run(owned, digest, work, size_of)
 
     async def _run(
         self,
@@ -96,6 +99,11 @@ def expect_key(key: str) -> None:
     if not 1 <= len(key) <= MAX_KEY_LENGTH or not key.isprintable():
         message = f"a key has 1 to {MAX_KEY_LENGTH} printable characters"
         raise ApiError("bad_request", message, FIELD, [1, MAX_KEY_LENGTH])
+
+
+def owned_key(caller: str, key: str) -> str:
+    """A key among those of all callers: no key has a line break, so none is another caller's."""
+    return f"{caller}\n{key}" if caller else key
 
 
 def conflict(key: str) -> ApiError:

@@ -1,4 +1,4 @@
-"""What stands around every gRPC method of the API: metrics, errors, deadline, drain, access.
+"""What stands around every gRPC method of the API: metrics, errors, time, drain, access, message.
 
 Knows no method and no message. Health and reflection pass untouched.
 """
@@ -17,7 +17,8 @@ import grpc
 from google.protobuf.message import DecodeError
 
 from service import metrics
-from service.errors import ApiError
+from service.callers import calling_as
+from service.errors import UNEXPECTED, ApiError
 from service.request_ids import working_on
 from service.request_log import log_access
 from service.rpc_errors import (
@@ -36,8 +37,8 @@ logger = logging.getLogger("gradctrl.service")
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Behaviour = Callable[[Any, Context], Awaitable[Any]]
-# Of the metadata of a call and the address of its caller; raises an ApiError on refusal.
-Authorize = Callable[[Mapping[str, str | bytes], str], None]
+# The caller's name, of the metadata of a call and the address; raises an ApiError on refusal.
+Authorize = Callable[[Mapping[str, str | bytes], str], str]
 
 
 class _Around(grpc.aio.ServerInterceptor):
@@ -113,14 +114,10 @@ class Measured(_Around):
 
 
 class Explained(_Around):
-    """Turns what a method raises, and messages that cannot be read, into an explained status.
+    """Turns what a method raises into an explained status.
 
     A client's cancel passes through: it is the CancelledError that somebody asked this task for.
     """
-
-    def __init__(self, service: str, max_message_bytes: int) -> None:
-        super().__init__(service)
-        self._max_message_bytes = max_message_bytes
 
     def wrap(self, handler: Handler, method: str) -> Handler:
         """The handler with its errors explained."""
@@ -128,8 +125,6 @@ class Explained(_Around):
 
         async def explained(request: Any, context: Context) -> Any:
             try:
-                if isinstance(request, ApiError):
-                    raise request
                 return await behaviour(request, context)
             except ApiError as error:
                 refused = error
@@ -147,22 +142,7 @@ class Explained(_Around):
             details = trailing_metadata(refused, request_id(context))
             return await context.abort(status_code(refused), status_message(refused), details)
 
-        return _rebuilt(handler, explained, self._reader(handler))
-
-    def _reader(self, handler: Handler) -> Callable[[bytes], Any]:
-        """A deserializer that answers the message, or the ApiError that it deserves."""
-        read = handler.request_deserializer
-        assert read is not None, "generated methods have a deserializer"
-
-        def read_or_refuse(data: bytes) -> Any:
-            if len(data) > self._max_message_bytes:
-                return _too_large(self._max_message_bytes)
-            try:
-                return read(data)
-            except (DecodeError, ValueError) as error:
-                return ApiError("bad_request", f"the message cannot be read: {error}", "body")
-
-        return read_or_refuse
+        return _rebuilt(handler, explained)
 
 
 class Timed(_Around):
@@ -235,10 +215,46 @@ class Authorized(_Around):
         behaviour = _behaviour(handler)
 
         async def authorized(request: Any, context: Context) -> Any:
-            self._authorize(call_metadata(context), _address(context))
-            return await behaviour(request, context)
+            caller = self._authorize(call_metadata(context), _address(context))
+            with calling_as(caller):
+                return await behaviour(request, context)
 
         return _rebuilt(handler, authorized)
+
+
+class Read(_Around):
+    """Reads the one message of a call; goes within everything else, which may refuse the call.
+
+    gRPC reads the message of a unary request before it calls anything. It reads those of a stream
+    when they are asked for, and clients cannot tell the two apart: so every method takes a stream.
+    """
+
+    def __init__(self, service: str, max_message_bytes: int) -> None:
+        super().__init__(service)
+        self._max_message_bytes = max_message_bytes
+
+    def wrap(self, handler: Handler, method: str) -> Handler:
+        """The handler, called with the message once it is read."""
+        behaviour: Any = handler.unary_stream or handler.unary_unary
+        parse = handler.request_deserializer
+        assert parse is not None, "generated methods have a deserializer"
+
+        async def read(_: Any, context: Context) -> Any:
+            data = await context.read()
+            return await behaviour(self._message(parse, data), context)
+
+        return _rebuilt(handler, read)
+
+    def _message(self, parse: Callable[[bytes], Any], data: Any) -> Any:
+        """The message of bytes or of the end of a stream, or the ApiError that it deserves."""
+        if data is grpc.aio.EOF:
+            raise ApiError("bad_request", "a call has one message; none came", "body")
+        if len(data) > self._max_message_bytes:
+            raise _too_large(self._max_message_bytes)
+        try:
+            return parse(data)
+        except (DecodeError, ValueError) as error:
+            raise ApiError("bad_request", f"the message cannot be read: {error}", "body") from error
 
 
 def call_metadata(context: Context) -> dict[str, str | bytes]:
@@ -257,19 +273,19 @@ def request_id(context: Context) -> str:
 
 
 def _behaviour(handler: Handler) -> Behaviour:
-    behaviour: Any = handler.unary_stream if handler.response_streaming else handler.unary_unary
+    """What `Read`, or something around it, does."""
+    behaviour: Any = handler.stream_stream or handler.stream_unary
+    assert behaviour is not None, "Read is the innermost interceptor"
     return behaviour
 
 
-def _rebuilt(
-    handler: Handler, behaviour: Behaviour, reader: Callable[[bytes], Any] | None = None
-) -> Handler:
+def _rebuilt(handler: Handler, behaviour: Behaviour) -> Handler:
     build = (
-        grpc.unary_stream_rpc_method_handler
+        grpc.stream_stream_rpc_method_handler
         if handler.response_streaming
-        else grpc.unary_unary_rpc_method_handler
+        else grpc.stream_unary_rpc_method_handler
     )
-    return build(behaviour, reader or handler.request_deserializer, handler.response_serializer)
+    return build(behaviour, None, handler.response_serializer)  # `Read` has the deserializer
 
 
 def _is_cancelled() -> bool:
@@ -283,7 +299,7 @@ def _name(code: Any) -> str:
 
 
 def _internal() -> ApiError:
-    return ApiError("internal", "the service failed on this request; see its log")
+    return ApiError("internal", UNEXPECTED)
 
 
 def _too_large(max_bytes: int) -> ApiError:

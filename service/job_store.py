@@ -4,8 +4,9 @@ Knows nothing about running them. Results are JSON texts; the oldest finished jo
 after their time, or when the results take too many bytes.
 """
 
+import heapq
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,7 +17,7 @@ OVERHEAD = 1000  # bytes that a job takes beside its result
 
 
 class JobStoreError(Exception):
-    """The store cannot be read or written just now, for want of room as a rule."""
+    """The store cannot be read or written: for want of room as a rule, or because it is damaged."""
 
 
 @dataclass(frozen=True)
@@ -58,8 +59,37 @@ class JobStore(Protocol):
     def unfinished(self) -> list[Job]:
         """Jobs to be done, oldest first."""
 
-    def prune(self, finished_before: float, max_bytes: int) -> None:
-        """Forget finished jobs that are too old, and the oldest beyond the bytes."""
+    def prune(self, finished_before: float, max_bytes: int) -> bool:
+        """Forget the oldest finished job where its time or the bytes are over; whether so.
+
+        One at a time, because SQLite takes milliseconds for a large one.
+        """
+
+
+class _Finished:
+    """Which finished job is the oldest, and how many bytes all take: no result is read for that."""
+
+    def __init__(self, ends: Iterable[tuple[float, str, int]] = ()) -> None:
+        self._ends = list(ends)  # a heap of (finished at, job id, bytes)
+        heapq.heapify(self._ends)
+        self._bytes = sum(size for *_, size in self._ends)
+
+    def add(self, job_id: str, finished_at: float, result: str | None) -> None:
+        """Count a job that has ended."""
+        size = OVERHEAD + len(result or "")
+        heapq.heappush(self._ends, (finished_at, job_id, size))
+        self._bytes += size
+
+    def outdated(self, finished_before: float, max_bytes: int) -> str | None:
+        """The oldest job's id where it is to be forgotten."""
+        if not self._ends:
+            return None
+        finished_at, job_id, _ = self._ends[0]
+        return job_id if finished_at < finished_before or self._bytes > max_bytes else None
+
+    def drop_oldest(self) -> None:
+        """Count the oldest job no more."""
+        self._bytes -= heapq.heappop(self._ends)[-1]
 
 
 class MemoryJobs:
@@ -68,6 +98,7 @@ class MemoryJobs:
     def __init__(self) -> None:
         self._jobs: dict[str, Job] = {}
         self._of_key: dict[str, str] = {}
+        self._finished = _Finished()
 
     def add(self, job: Job) -> None:
         """Remember a new job."""
@@ -87,22 +118,23 @@ class MemoryJobs:
         """Remember a change; an unknown job has none."""
         if job_id in self._jobs:
             self._jobs[job_id] = replace(self._jobs[job_id], **changes)
+            if "finished_at" in changes:
+                self._finished.add(job_id, changes["finished_at"], changes.get("result"))
 
     def unfinished(self) -> list[Job]:
         """Jobs to be done, oldest first."""
         return [job for job in self._jobs.values() if not job.is_finished]
 
-    def prune(self, finished_before: float, max_bytes: int) -> None:
-        """Forget finished jobs that are too old, and the oldest beyond the bytes."""
-        sizes = {
-            job.job_id: (job.finished_at or 0.0, OVERHEAD + len(job.result or ""))
-            for job in self._jobs.values()
-            if job.is_finished
-        }
-        for job_id in _outdated(sizes, finished_before, max_bytes):
-            job = self._jobs.pop(job_id)
-            if job.key is not None:
-                self._of_key.pop(job.key, None)
+    def prune(self, finished_before: float, max_bytes: int) -> bool:
+        """Forget the oldest finished job where its time or the bytes are over; whether so."""
+        job_id = self._finished.outdated(finished_before, max_bytes)
+        if job_id is None:
+            return False
+        job = self._jobs.pop(job_id)
+        if job.key is not None:
+            self._of_key.pop(job.key, None)
+        self._finished.drop_oldest()
+        return True
 
 
 class SqliteJobs:
@@ -117,6 +149,12 @@ class SqliteJobs:
         self._execute(f"CREATE TABLE IF NOT EXISTS jobs (job_id TEXT PRIMARY KEY, {columns})")
         self._execute("CREATE INDEX IF NOT EXISTS jobs_key ON jobs (key)")
         self._execute("UPDATE jobs SET state='queued' WHERE state='running'")
+        ends = self._execute(  # reads all results, so here and never again
+            "SELECT finished_at, job_id, coalesce(length(result), 0) + ? FROM jobs"
+            " WHERE finished_at IS NOT NULL",
+            (OVERHEAD,),
+        )
+        self._finished = _Finished(tuple(row) for row in ends)
 
     def add(self, job: Job) -> None:
         """Remember a new job."""
@@ -135,22 +173,25 @@ class SqliteJobs:
     def change(self, job_id: str, **changes: Any) -> None:
         """Remember a change; an unknown job has none."""
         names = ", ".join(f"{name} = ?" for name in changes)
-        self._execute(f"UPDATE jobs SET {names} WHERE job_id = ?", (*changes.values(), job_id))
+        changed = self._execute(
+            f"UPDATE jobs SET {names} WHERE job_id = ? RETURNING job_id",
+            (*changes.values(), job_id),
+        )
+        if changed and "finished_at" in changes:
+            self._finished.add(job_id, changes["finished_at"], changes.get("result"))
 
     def unfinished(self) -> list[Job]:
         """Jobs to be done, oldest first: by their arrival, because a clock may be set back."""
         return self._select("state IN ('queued', 'running') ORDER BY rowid")
 
-    def prune(self, finished_before: float, max_bytes: int) -> None:
-        """Forget finished jobs that are too old, and the oldest beyond the bytes."""
-        rows = self._execute(
-            "SELECT job_id, finished_at, coalesce(length(result), 0) + ? AS size FROM jobs"
-            " WHERE finished_at IS NOT NULL",
-            (OVERHEAD,),
-        )
-        sizes = {row["job_id"]: (row["finished_at"], row["size"]) for row in rows}
-        for job_id in _outdated(sizes, finished_before, max_bytes):
-            self._execute("DELETE FROM jobs WHERE job_id = ?", (job_id,))
+    def prune(self, finished_before: float, max_bytes: int) -> bool:
+        """Forget the oldest finished job where its time or the bytes are over; whether so."""
+        job_id = self._finished.outdated(finished_before, max_bytes)
+        if job_id is None:
+            return False
+        self._execute("DELETE FROM jobs WHERE job_id = ?", (job_id,))
+        self._finished.drop_oldest()
+        return True
 
     def _select(self, where: str, *values: str) -> list[Job]:
         rows = self._execute(f"SELECT * FROM jobs WHERE {where}", values)
@@ -160,24 +201,10 @@ class SqliteJobs:
         """All rows of a statement, which is a transaction of its own."""
         try:
             return self._db.execute(statement, values).fetchall()
-        except sqlite3.OperationalError as error:  # SQLITE_FULL, IOERR, BUSY, READONLY
+        except sqlite3.DatabaseError as error:  # SQLITE_FULL, IOERR, BUSY, READONLY, CORRUPT
             raise JobStoreError(f"the file of jobs cannot be used: {error}") from error
 
 
 def open_job_store(path: str) -> JobStore:
     """The file's jobs, or none in memory."""
     return SqliteJobs(Path(path)) if path else MemoryJobs()
-
-
-def _outdated(
-    finished: Mapping[str, tuple[float, int]], finished_before: float, max_bytes: int
-) -> list[str]:
-    """Ids to forget, of {id: (finished at, bytes)}."""
-    total = sum(size for _, size in finished.values())
-    outdated = []
-    for job_id, (finished_at, size) in sorted(finished.items(), key=lambda item: item[1]):
-        if finished_at >= finished_before and total <= max_bytes:
-            break
-        outdated.append(job_id)
-        total -= size
-    return outdated

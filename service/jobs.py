@@ -21,7 +21,7 @@ from service.cache import digest
 from service.calls import Call
 from service.errors import ApiError
 from service.handlers import Handlers
-from service.idempotency import conflict, expect_key
+from service.idempotency import conflict, expect_key, owned_key
 from service.job_schema import (
     KINDS,
     AnyJob,
@@ -40,6 +40,7 @@ logger = logging.getLogger("gradctrl.service")
 
 RETRY_S = 0.2  # of a job that finds the service full
 STORE_RETRY_S = 0.5  # of an outcome that finds no room in the store
+PRUNE_EVERY_S = 1.0
 
 
 class Jobs:
@@ -61,26 +62,25 @@ class Jobs:
     def start(self) -> None:
         """Begin to work, first on what an earlier process left."""
         self._changed()
-        self._workers = [asyncio.create_task(self._work()) for _ in range(self._config.job_workers)]
+        work = [self._work() for _ in range(self._config.job_workers)]
+        self._workers = [asyncio.create_task(one) for one in (*work, self._keep_pruning())]
 
     async def stop(self) -> None:
-        """Stop working; what runs is queued again, for a store that lives on."""
-        interrupted = list(self._running)
+        """Stop working; what is still called running is queued when its store is opened again."""
         for task in (*self._workers, *self._running.values()):
             task.cancel()
         await asyncio.gather(*self._workers, *self._running.values(), return_exceptions=True)
-        with suppress(JobStoreError):  # what is still called running is queued at the next start
-            for job_id in interrupted:
-                self._store.change(job_id, state="queued")
 
-    def submit(self, body: AnyJob, key: str | None) -> JobAnswer:
-        """A new job, or that of the idempotency key."""
+    def submit(self, body: AnyJob, call: Call) -> JobAnswer:
+        """A new job, or that of the caller's idempotency key."""
         self._handlers.engine.gate.expect_open()
         name = digest("job", body)
+        key, owned = call.idempotency_key, None
         if key is not None:
             expect_key(key)
+            owned = owned_key(call.caller, key)
             with _refusing():
-                known = self._store.of_key(key)
+                known = self._store.of_key(owned)
             if known is not None and known.digest != name:
                 raise conflict(key)
             if known is not None:
@@ -93,8 +93,7 @@ class Jobs:
         ):
             message = f"{waiting} jobs of {waiting_bytes} bytes are waiting; try again"
             raise ApiError("overloaded", message)
-        job = Job(uuid.uuid4().hex, body.kind, request, name, self._now(), key)
-        self._prune()
+        job = Job(uuid.uuid4().hex, body.kind, request, name, self._now(), owned)
         with _refusing():
             self._store.add(job)
         self._queue[job.job_id] = len(request)
@@ -103,7 +102,6 @@ class Jobs:
 
     def status(self, job_id: str) -> JobAnswer:
         """Where a job stands."""
-        self._prune()
         return self._answer(self._find(job_id))
 
     def cancel(self, job_id: str) -> JobAnswer:
@@ -179,7 +177,6 @@ class Jobs:
                 if not is_logged:
                     logger.error("job %s is done, and waits for its store: %s", job.job_id, error)
                 is_logged = True
-            self._prune()
             await asyncio.sleep(STORE_RETRY_S)
 
     async def _outcome(self, job: Job) -> BaseModel:
@@ -242,9 +239,13 @@ class Jobs:
             raise ApiError("bad_request", message, "id", status=HTTPStatus.NOT_FOUND)
         return job
 
-    def _prune(self) -> None:
-        with suppress(JobStoreError):  # what is too old waits for the next time
-            self._store.prune(self._now() - self._config.job_ttl_s, self._config.job_bytes)
+    async def _keep_pruning(self) -> None:
+        while True:
+            finished_before = self._now() - self._config.job_ttl_s
+            with suppress(JobStoreError):  # what is too old waits for the next time
+                while self._store.prune(finished_before, self._config.job_bytes):
+                    await asyncio.sleep(0)  # calls of clients go between
+            await asyncio.sleep(PRUNE_EVERY_S)
 
     def _changed(self) -> None:
         metrics.JOBS_QUEUED.set(len(self._queue))

@@ -8,8 +8,9 @@ import os
 import re
 from pathlib import Path
 
-from bentoml._internal.configuration.containers import BentoMLContainer
 from prometheus_client import CollectorRegistry, multiprocess
+
+from service.processes import is_alive
 
 _LIVE_FILE = re.compile(r"gauge_live\w*_(\d+)\.db")
 
@@ -20,7 +21,7 @@ def forget_dead_processes() -> None:
     dead = {
         int(found[1])
         for path in folder.glob("gauge_live*.db")
-        if (found := _LIVE_FILE.fullmatch(path.name)) and not _is_alive(int(found[1]))
+        if (found := _LIVE_FILE.fullmatch(path.name)) and not is_alive(int(found[1]))
     }
     for pid in dead:
         multiprocess.mark_process_dead(pid, str(folder))  # type: ignore[no-untyped-call]
@@ -34,14 +35,4 @@ def tree_registry() -> CollectorRegistry:
 
 
 def _folder() -> Path:
-    return Path(BentoMLContainer.prometheus_multiproc_dir.get())
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+    return Path(os.environ["PROMETHEUS_MULTIPROC_DIR"])  # where prometheus_client writes

@@ -13,11 +13,14 @@ _BATCHES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 EDITS = Counter(
     "gradctrl_edits_total",
-    "Edits by outcome: reached, not_reached, unread (styles moved) or an error code",
+    "Edits by outcome: reached, not_reached, unread (styles moved), cancelled or an error code",
     ["model", "attribute", "method", "outcome"],
 )
 EDIT_SECONDS = Histogram(
-    "gradctrl_edit_seconds", "Whole edit request, seconds", ["model"], buckets=_SECONDS
+    "gradctrl_edit_seconds",
+    "Work on an admitted edit as the API sees it, without the time of its reader, seconds",
+    ["model"],
+    buckets=_SECONDS,
 )
 TRAJECTORY_SECONDS = Histogram(
     "gradctrl_trajectory_seconds", "Walk as the API sees it, seconds", ["model"], buckets=_SECONDS

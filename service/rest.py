@@ -20,8 +20,9 @@ from service.answer_schema import (
     ScoreAnswer,
 )
 from service.api_docs import add_docs
+from service.cache import digest
 from service.errors import ApiError
-from service.guards import BodyLimit, install_error_handlers
+from service.guards import BodyLimit, Explained, install_error_handlers
 from service.http_calls import (
     HandlersOf,
     KnownTag,
@@ -94,8 +95,14 @@ def build_rest(config: Settings, access: Access) -> FastAPI:
     )
     app.state.config = config
     app.add_middleware(Outbox, max_bytes=config.max_unsent_bytes, timeout_s=config.timeout_s)
-    app.add_middleware(BodyLimit, max_bytes=config.max_upload_bytes, timeout_s=config.timeout_s)
+    app.add_middleware(
+        BodyLimit,
+        max_bytes=config.max_upload_bytes,
+        max_unanswered_bytes=config.max_unanswered_bytes,
+        timeout_s=config.timeout_s,
+    )
     app.add_middleware(Door, access=access)
+    app.add_middleware(Explained)
     if config.cors_origins:
         app.add_middleware(
             CORSMiddleware,
@@ -141,7 +148,7 @@ async def edit(
     known: KnownTag = None,
 ) -> Response:
     """Edit a latent along attribute directions; answers frames and scores."""
-    tag = _image_tag(request, handlers.name_of("edit", body), weak=True)
+    tag = _image_tag(request, handlers.name_of("edit", body))
     if is_known(known, tag):
         return not_modified(call, tag)
     answer = await while_connected(request, handlers.edit(body, call))
@@ -152,7 +159,7 @@ async def edit_stream(
     body: EditBody, handlers: HandlersOf, call: PlainCall, request: Request
 ) -> Response:
     """The frames of an edit as server-sent events, each as soon as it is rendered."""
-    events = handlers.edit_stream(body, call)
+    events = handlers.engine.gate.streamed(handlers.edit_stream(body, call))
     first = await while_connected(request, anext(events))
     longest_s = request.app.state.config.timeout_s + streaming.GRACE_S
     return streaming.EventStream(first, events, call.request_id, longest_s)
@@ -248,7 +255,7 @@ async def directions(
 
 async def submit_job(body: JobBody, call: RetryableCall, request: Request) -> Response:
     """Have a request worked on; answers at once with its job_id."""
-    answer = _jobs(request).submit(body, call.idempotency_key)
+    answer = _jobs(request).submit(body, call)
     return json_answer(answer, call.request_id, status=202)
 
 
@@ -267,13 +274,10 @@ async def reload(request: Request) -> Reloaded:
     return await request.app.state.reloading.reload()
 
 
-def _image_tag(request: Request, name: str, weak: bool = False) -> str:
-    """The ETag of an answer with images: settings decide its bytes too, and signatures differ."""
+def _image_tag(request: Request, name: str) -> str:
+    """The ETag of an answer with images: settings decide what they are, too."""
     config: Settings = request.app.state.config
-    name = f"{name}-{config.rendering}"
-    if config.c2pa_certificate is None:
-        return entity_tag(name, weak)
-    return entity_tag(f"{name}-signed", weak=True)
+    return entity_tag(digest(name, config.rendering))
 
 
 def _jobs(request: Request) -> Jobs:

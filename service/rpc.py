@@ -24,6 +24,7 @@ from service.interceptors import (
     Identified,
     Measured,
     Open,
+    Read,
     Timed,
     call_metadata,
     request_id,
@@ -69,8 +70,9 @@ class EditServicer(wire_grpc.EditServiceServicer):
         A write returns when the client's window has room, so a slow reader holds up the rendering.
         """
         body = parse(EditBody, edit_values(request.edit))
-        async with aclosing(self._handlers.edit_stream(body, _call(context))) as events:
-            async for event in events:
+        events = self._handlers.edit_stream(body, _call(context))
+        async with aclosing(self._handlers.engine.gate.streamed(events)) as streamed:
+            async for event in streamed:
                 await context.write(stream_response(event))
 
     async def Generate(
@@ -88,8 +90,9 @@ class EditServicer(wire_grpc.EditServiceServicer):
     async def Invert(self, request: wire.InvertRequest, context: Context) -> None:
         """Progress of an inversion, then its result."""
         body = parse(InvertBody, invert_values(request))
-        async with aclosing(self._handlers.invert(body, _call(context))) as events:
-            async for event in events:
+        events = self._handlers.invert(body, _call(context))
+        async with aclosing(self._handlers.engine.gate.streamed(events)) as streamed:
+            async for event in streamed:
                 await context.write(invert_response(event))
 
     async def ListModels(
@@ -136,11 +139,13 @@ def _interceptors(
     around: list[grpc.aio.ServerInterceptor] = [
         Identified(SERVICE),
         Measured(SERVICE, config.access_log),
-        Explained(SERVICE, config.max_upload_bytes),
+        Explained(SERVICE),
         Timed(SERVICE, config.timeout_s),
         open_door,
     ]
-    return around if authorize is None else [*around, Authorized(SERVICE, authorize)]
+    if authorize is not None:
+        around.append(Authorized(SERVICE, authorize))
+    return [*around, Read(SERVICE, config.max_upload_bytes)]
 
 
 def _options(max_message_bytes: int) -> list[tuple[str, Any]]:

@@ -37,7 +37,7 @@ class RunnerPool:
         self._resolve = resolve
         self._connect = connect
         self._endpoints: dict[str, Endpoint] = {}
-        self._watching: asyncio.Task[None] | None = None
+        self._watching: asyncio.Task[None] | None = None  # asyncio holds no task
         self._retries = metrics.RUNNER_RETRIES.labels(name)  # a series from the start, for rates
 
     @property
@@ -54,12 +54,6 @@ class RunnerPool:
         """Find the processes, and watch them from now on."""
         await self.refresh()
         self._watching = asyncio.create_task(self._watch())
-
-    async def stop(self) -> None:
-        """Watch no more and close the connections."""
-        if self._watching is not None:
-            self._watching.cancel()
-        await asyncio.gather(*(one.client.close() for one in self._endpoints.values()))
 
     def __getattr__(self, method: str) -> Any:
         """What asks a method of the runner."""

@@ -2,7 +2,8 @@
 
 BentoML's parent process deletes the socket files at SIGTERM, although the runners still listen: a
 request that was accepted and needs one more connection would fail. A second link to a socket keeps
-it, and can be put back in the old place.
+it, and can be put back in the old place. A process that is killed cannot take its links along, so
+the next one does.
 """
 
 import os
@@ -12,6 +13,10 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from urllib.parse import unquote, urlparse
+
+from service.processes import is_alive
+
+_PREFIX = "gradctrl-sockets-"
 
 
 class RunnerSockets:
@@ -24,7 +29,8 @@ class RunnerSockets:
         self._folder: Path | None = None
         if self._paths:
             beside = self._paths[0].parent.parent  # the same file system
-            self._folder = Path(tempfile.mkdtemp(prefix="gradctrl-sockets-", dir=beside))
+            _remove_links_of_the_dead(beside)
+            self._folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=beside))
             for number, path in enumerate(self._paths):
                 self._links[path] = self._folder / f"{number}.sock"
                 os.link(path, self._links[path])
@@ -47,6 +53,13 @@ class RunnerSockets:
                 path.parent.rmdir()
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _remove_links_of_the_dead(beside: Path) -> None:
+    for folder in beside.glob(f"{_PREFIX}*"):
+        pid = folder.name.removeprefix(_PREFIX).partition("-")[0]
+        if pid.isdecimal() and not is_alive(int(pid)):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _socket_path(url: str) -> Path | None:

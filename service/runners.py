@@ -33,6 +33,7 @@ from service.gpu_metrics import watch_gpus
 from service.images import Encoding
 from service.inversions import Inversions
 from service.metrics_port import serve_metrics
+from service.pins import models_of
 from service.processes import (
     batch_size_of,
     choose_device,
@@ -43,8 +44,8 @@ from service.processes import (
 from service.provenance import Provenance
 from service.rendering import LoadedGenerator, Points, compress, latents_of, synthesise
 from service.request_timers import end_timers_with_requests
-from service.resident_models import forget_others, load_all, show_model
-from service.settings import Settings, settings
+from service.resident_models import ResidentModels, load_all, show_model
+from service.settings import LONGEST_JOB_S, Settings, settings
 from service.signing import signing_of
 from service.specs import WalkSpec
 from service.tracing import tracing_of
@@ -57,7 +58,7 @@ share_one_heap()  # now: once a server runs in this process, its threads have he
 # On every service that others depend on: by default BentoML closes the client session every 100
 # requests and fails what is in flight (docs/decisions.md).
 CONNECTION = {"max_requests": 10**9, "max_age": 1e9}
-TRAFFIC = {"timeout": 620.0}  # beyond the longest timeout_s, which the API enforces itself
+TRAFFIC = {"timeout": LONGEST_JOB_S + 20.0}  # beyond any call's own time, which Calls keeps to
 LOGGING = {"access": {"enabled": False}}
 _ENCODERS = 2
 Found = TypeVar("Found")
@@ -90,9 +91,9 @@ class ClassifierRunner:
         self._walker = Walker.of(config, self._device, self._batch_size)
         self._calls = Calls(self.name)
         self._holds = Holds(lambda: self._calls.is_idle, config.drain_s)
-        self._loaded: dict[str, LoadedHeads] = {}
-        for model in models_to_serve(config.models):
-            self._load(model)
+        self._heads = ResidentModels(self._load)
+        for model in models_to_serve(models_of(config)):
+            self._heads.put(model.tag, self._read(model))
         depth = metrics.QUEUE_DEPTH.labels(self.name)
         self._batcher: Batcher[WalkSpec, dict[str, Any]] = Batcher(
             self._walk_batch, _limits(config, self._batch_size), depth.set
@@ -109,8 +110,7 @@ class ClassifierRunner:
     async def walk(self, payload: Any) -> Any:
         """Latents, probabilities and reports of one walk."""
         spec = WalkSpec.from_payload(payload["spec"])
-        key = (spec.tag, spec.is_by_default)
-        return await self._calls.run(payload, lambda: self._batcher.submit(key, spec))
+        return await self._calls.run(payload, lambda: self._walk(spec))
 
     @bentoml.api
     async def score(self, payload: Any) -> Any:
@@ -121,10 +121,7 @@ class ClassifierRunner:
     async def direction(self, payload: Any) -> Any:
         """The first direction of a one-edit walk."""
         spec = WalkSpec.from_payload(payload["spec"])
-        loaded = self._get(spec.tag)
-        return await self._calls.run(
-            payload, lambda: asyncio.to_thread(find_direction, loaded, spec)
-        )
+        return await self._calls.run(payload, lambda: self._direction(spec))
 
     @bentoml.api
     async def cancel(self, payload: Any) -> Any:
@@ -135,12 +132,12 @@ class ClassifierRunner:
     @bentoml.api
     async def load(self, payload: Any) -> Any:
         """Have models ready before a request asks for them."""
-        return await load_all(self._ensure, payload["tags"])
+        return await load_all(self._heads.get, payload["tags"])
 
     @bentoml.api
     async def keep(self, payload: Any) -> Any:
         """Forget all models but these."""
-        forget_others(payload["tags"], self._loaded)
+        self._heads.keep(payload["tags"])
         return {}
 
     @bentoml.api
@@ -149,38 +146,45 @@ class ClassifierRunner:
         self._holds.hold(payload["holder"], payload["seconds"])
         return {}
 
+    async def _walk(self, spec: WalkSpec) -> dict[str, Any]:
+        key = (await self._heads_of(spec.tag), spec.is_by_default)
+        return await self._batcher.submit(key, spec)
+
     async def _score(self, payload: dict[str, Any]) -> dict[str, Any]:
-        loaded = self._get(payload["tag"])
+        loaded = await self._heads_of(payload["tag"])
         return {"probabilities": await asyncio.to_thread(score_all, loaded, payload["latents"])}
+
+    async def _direction(self, spec: WalkSpec) -> dict[str, Any]:
+        return await asyncio.to_thread(find_direction, await self._heads_of(spec.tag), spec)
 
     def _walk_batch(self, key: Hashable, specs: list[WalkSpec]) -> list[dict[str, Any]]:
         assert isinstance(key, tuple)
-        tag, is_by_default = key
-        loaded = self._get(tag)
+        loaded, is_by_default = key
         with torch.inference_mode():
             if not is_by_default:  # other methods gain nothing from a batch
                 return [walk_all(loaded, [spec])[0] for spec in specs]
             filling = [specs[0]] * (self._batch_size - len(specs))
             return walk_all(loaded, [*specs, *filling])[: len(specs)]
 
-    def _get(self, tag: str) -> LoadedHeads:
-        """A loaded model; the API may have started on a newer version than this process."""
-        self._ensure(tag)
-        return self._loaded[tag]
+    async def _heads_of(self, tag: str) -> LoadedHeads:
+        heads = await self._heads.get(tag)
+        assert heads is not None, "what has no attributes is asked for none"
+        return heads
 
-    def _ensure(self, tag: str) -> None:
-        if tag not in self._loaded:
-            self._load(find_model(tag))
+    async def _load(self, tag: str) -> LoadedHeads | None:
+        """The heads of a model, beside the work in hand; None where it has none."""
+        return await asyncio.to_thread(lambda: self._read(find_model(tag)))
 
-    def _load(self, model: StoredModel) -> None:
-        if model.card.attributes:
-            classes = tuple(len(attribute.classes) for attribute in model.card.attributes)
-            repertoire = load_repertoire(model, self._device)
-            loaded = LoadedHeads(
-                repertoire.heads, model.mapper(), classes, repertoire, self._walker.walk()
-            )
-            self._walker.warm_up(loaded, model)
-            self._loaded[model.tag] = loaded
+    def _read(self, model: StoredModel) -> LoadedHeads | None:
+        if not model.card.attributes:
+            return None
+        classes = tuple(len(attribute.classes) for attribute in model.card.attributes)
+        repertoire = load_repertoire(model, self._device)
+        loaded = LoadedHeads(
+            repertoire.heads, model.mapper(), classes, repertoire, self._walker.walk()
+        )
+        self._walker.warm_up(loaded, model)
+        return loaded
 
 
 @bentoml.service(
@@ -213,11 +217,11 @@ class GeneratorRunner:
         self._sign = signing_of(config)
         self._inversions = Inversions(config.max_pixels, config.max_tuned, config.seed, self._sign)
         self._script = config.perceptual_network
-        self._loaded: dict[str, LoadedGenerator] = {}
-        self._in_torch: dict[str, LoadedGenerator] = {}
-        self._inverters: dict[str, Inverter] = {}
-        for model in models_to_serve(config.models):
-            self._load(model)
+        self._loaded = ResidentModels(self._load)
+        self._in_torch = ResidentModels(self._load_in_torch)
+        self._inverters = ResidentModels(self._load_inverter)
+        for model in models_to_serve(models_of(config)):
+            self._loaded.put(model.tag, self._read(model))
         depth = metrics.QUEUE_DEPTH.labels(self.name)
         self._batcher: Batcher[Points, np.ndarray] = Batcher(
             self._render_batch, _limits(config, self._batch_size), depth.set
@@ -256,14 +260,15 @@ class GeneratorRunner:
     @bentoml.api
     async def load(self, payload: Any) -> Any:
         """Have models ready before a request asks for them."""
-        return await load_all(self._ensure, payload["tags"])
+        return await load_all(self._loaded.get, payload["tags"])
 
     @bentoml.api
     async def keep(self, payload: Any) -> Any:
         """Forget all models but these."""
-        for tag in self._loaded.keys() - set(payload["tags"]):
-            show_model(tag, self._loaded[tag].generator.card, self._backend, is_loaded=False)
-        forget_others(payload["tags"], self._loaded, self._in_torch, self._inverters)
+        for tag, gone in self._loaded.keep(payload["tags"]).items():
+            show_model(tag, gone.generator.card, self._backend, is_loaded=False)
+        self._in_torch.keep(payload["tags"])
+        self._inverters.keep(payload["tags"])
         return {}
 
     @bentoml.api
@@ -273,32 +278,23 @@ class GeneratorRunner:
         return {}
 
     async def _generate(self, payload: dict[str, Any]) -> dict[str, Any]:
-        loaded = self._get(payload["tag"])
+        loaded = await self._loaded.get(payload["tag"])
         starts = Starts(**payload["starts"])
         latents = await self._aside(latents_of, loaded, starts)
         return {"latents": latents, **await self._render(payload, Points(latents))}
 
     async def _invert(self, payload: dict[str, Any]) -> dict[str, Any]:
-        inverter = await self._inverter(payload["tag"])
+        inverter = await self._inverters.get(payload["tag"])
         return await self._inversions.invert(inverter, payload)
-
-    async def _inverter(self, tag: str) -> Inverter:
-        """What inverts a model's images; read when the first image comes."""
-        if tag not in self._inverters:
-            loaded = await self._aside(self._torch_of, tag)
-            self._inverters[tag] = await self._aside(
-                load_inverter, find_model(tag), loaded.generator, loaded.device, self._script
-            )
-        return self._inverters[tag]
 
     async def _loaded_for(self, payload: dict[str, Any], moves_styles: bool) -> LoadedGenerator:
         """The model's generator, or the one that is tuned to the image of the request."""
         tag, pivot = payload["tag"], payload.get("pivot")
         if pivot is None and moves_styles:
-            return await self._aside(self._torch_of, tag)
+            return await self._in_torch.get(tag)
         if pivot is None:
-            return self._get(tag)
-        inverter = await self._inverter(tag)
+            return await self._loaded.get(tag)
+        inverter = await self._inverters.get(tag)
         tuned = await self._inversions.tuned(inverter, pivot)
         return LoadedGenerator(tuned.generator, self._backend.device)
 
@@ -355,23 +351,22 @@ class GeneratorRunner:
         metrics.FRAMES.labels(name).inc(frames)
         return synthesise(loaded, pieces, batch_size, self._transfers)
 
-    def _get(self, tag: str) -> LoadedGenerator:
-        """A loaded model; the API may have started on a newer version than this process."""
-        self._ensure(tag)
-        return self._loaded[tag]
+    async def _load(self, tag: str) -> LoadedGenerator:
+        """The generator of a model, beside the work in hand."""
+        return await self._aside(lambda: self._read(find_model(tag)))
 
-    def _ensure(self, tag: str) -> None:
-        if tag not in self._loaded:
-            self._load(find_model(tag))
-
-    def _load(self, model: StoredModel) -> None:
-        self._loaded[model.tag] = in_passing_thread(
-            lambda: self._backend.load(model), self._threads
-        )
+    def _read(self, model: StoredModel) -> LoadedGenerator:
+        loaded = in_passing_thread(lambda: self._backend.load(model), self._threads)
         show_model(model.tag, model.card, self._backend, is_loaded=True)
+        return loaded
 
-    def _torch_of(self, tag: str) -> LoadedGenerator:
-        """A loaded model in plain torch, for gradients and for styles."""
-        if tag not in self._in_torch:
-            self._in_torch[tag] = self._backend.in_torch(self._get(tag))
-        return self._in_torch[tag]
+    async def _load_in_torch(self, tag: str) -> LoadedGenerator:
+        """A generator in plain torch, for gradients and for styles."""
+        return await self._aside(self._backend.in_torch, await self._loaded.get(tag))
+
+    async def _load_inverter(self, tag: str) -> Inverter:
+        """What inverts a model's images; read when the first image comes."""
+        loaded = await self._in_torch.get(tag)
+        return await self._aside(
+            lambda: load_inverter(find_model(tag), loaded.generator, loaded.device, self._script)
+        )

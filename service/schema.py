@@ -67,6 +67,9 @@ class ExcludeRequest(Request):
     top_k: int = Field(ge=0, strict=True)
 
 
+Excludes = Annotated[list[ExcludeRequest], Field(fail_fast=True)]  # or a million errors
+
+
 class StopRequest(Request):
     """Stop as soon as the target has this probability."""
 
@@ -89,7 +92,7 @@ class EditRequest(Request):
         strict=True,
         description="L2 length in latent units; of stylespace, standard deviations of a channel",
     )
-    exclude: list[ExcludeRequest] | None = None
+    exclude: Excludes | None = None
     layers: tuple[Layer, Layer] | None = Field(default=None, description="half-open [from, to)")
     stop: StopRequest | None = None
     method: MethodName = Field(
@@ -223,5 +226,5 @@ class DirectionsBody(Request):
     latent: Latent
     attribute: str
     target: str
-    exclude: list[ExcludeRequest] | None = None
+    exclude: Excludes | None = None
     layers: tuple[Layer, Layer] | None = None

@@ -1,5 +1,7 @@
 """Settings of the service: environment variables GRADCTRL_*, read here and nowhere else."""
 
+import os
+from difflib import get_close_matches
 from functools import lru_cache
 from typing import Annotated, Literal, Self
 
@@ -10,6 +12,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 ENV_PREFIX = "GRADCTRL_"
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+LONGEST_JOB_S = 86_400.0
 JpegEncoder = Literal["pillow", "nvjpeg"]
 
 
@@ -25,10 +28,17 @@ class Settings(BaseSettings):
     )
     reload_models: Annotated[tuple[str, ...] | None, NoDecode] = Field(
         default=None,
-        description="what a reload looks up, written as models; default: what models said at start",
+        description="what a reload looks up, written as models; default: what models says",
+    )
+    pins_file: FilePath | None = Field(
+        default=None,
+        description="file of the exact versions that a process which starts anew serves; made by "
+        "gradctrl serve for its own processes, written by a reload; none: what models says",
     )
     device: str = Field(
-        default="auto", description="torch device of both runners: auto, cpu, cuda or cuda:N"
+        default="auto",
+        pattern=r"^(auto|cpu|cuda(:\d+)?)$",
+        description="torch device of both runners: auto, cpu, cuda or cuda:N",
     )
     dtype: Literal["float32", "bfloat16", "float16"] = Field(
         default="float32", description="dtype of the synthesis; walks are always float32"
@@ -100,6 +110,12 @@ class Settings(BaseSettings):
     max_upload_bytes: int = Field(
         default=10_000_000, ge=1024, description="largest request body, bytes"
     )
+    max_unanswered_bytes: int = Field(
+        default=64_000_000,
+        ge=0,
+        description="bytes of REST request bodies that may arrive or be worked on at once before "
+        "the API refuses those above 64 KiB; one body is always taken",
+    )
     max_frames: int = Field(
         default=513,
         ge=1,
@@ -107,7 +123,10 @@ class Settings(BaseSettings):
         "of a generate call; the default is what 8 edits of 64 steps have",
     )
     max_in_flight: int = Field(
-        default=256, ge=1, description="requests worked on at once before the API refuses"
+        default=256,
+        ge=1,
+        description="requests worked on at once, and streams that are read at once, before the API "
+        "refuses",
     )
     timeout_s: float = Field(
         default=60.0,
@@ -165,7 +184,7 @@ class Settings(BaseSettings):
         default=3600.0, gt=0, description="how long a finished job is kept, seconds"
     )
     job_timeout_s: float = Field(
-        default=600.0, gt=0, le=86_400, description="longest time for one job, seconds"
+        default=600.0, gt=0, le=LONGEST_JOB_S, description="longest time for one job, seconds"
     )
     grpc_port: int = Field(
         default=3001, ge=0, le=65535, description="port of the gRPC API; 0: no gRPC"
@@ -201,6 +220,7 @@ class Settings(BaseSettings):
     access_log: bool = Field(default=True, description="whether every answered call is a log line")
     otlp_endpoint: str = Field(
         default="",
+        pattern="^(https?://.+)?$",
         description="URL that OpenTelemetry spans are sent to (OTLP over HTTP), for example "
         "http://collector:4318/v1/traces; empty: none",
     )
@@ -220,8 +240,10 @@ class Settings(BaseSettings):
 
     @property
     def rendering(self) -> str:
-        """What decides an image beside its request and its model."""
-        return f"{self.backend}-{self.dtype}-{self.jpeg_encoder}-{self.seed}"
+        """What decides an image beside its request and its model, but for how its bits round."""
+        signs = "unsigned" if self.c2pa_certificate is None else "signed"
+        computed = f"{self.backend}-{self.dtype}-{self.jpeg_encoder}-{signs}"
+        return f"{computed}-{self.seed}-{self.perceptual_network}"
 
     @field_validator("models", "reload_models", "cors_origins", mode="before")
     @classmethod
@@ -233,11 +255,15 @@ class Settings(BaseSettings):
     @field_validator("rate_limit")
     @classmethod
     def _is_rate(cls, value: str) -> str:
-        if value:
-            try:
-                limits.parse(value)
-            except ValueError as error:
-                raise ValueError(f"expected something like 600/minute, got {value!r}") from error
+        if not value:
+            return value
+        expected = f"expected one rate such as 600/minute, got {value!r}"
+        try:
+            rates = limits.parse_many(value)
+        except ValueError as error:
+            raise ValueError(expected) from error
+        if len(rates) != 1 or rates[0].amount < 1:
+            raise ValueError(expected)
         return value
 
     @model_validator(mode="after")
@@ -268,6 +294,15 @@ class Settings(BaseSettings):
 def settings() -> Settings:
     """The settings of this process."""
     return Settings()
+
+
+def unknown_variables() -> dict[str, str]:
+    """Variables with our prefix that are no setting, and the setting that is most like each."""
+    known = [f"{ENV_PREFIX}{name.upper()}" for name in Settings.model_fields]
+    unknown = {
+        name for name in os.environ if name.startswith(ENV_PREFIX) and name.upper() not in known
+    }
+    return {name: get_close_matches(name, known, n=1, cutoff=0)[0] for name in sorted(unknown)}
 
 
 def describe_settings() -> str:

@@ -1,7 +1,8 @@
 """Server-sent events: one per frame as it is rendered, then the summary. Knows no model.
 
 A frame is asked for when the one before it was taken: a slow reader holds up its own rendering
-and nothing else, and its stream ends with its deadline. A reader that goes away ends it at once.
+and keeps its place among the streams, no more, and its stream ends with its deadline. A reader that
+goes away ends it at once.
 """
 
 import asyncio

@@ -47,9 +47,17 @@ def field_name(place: Sequence[int | str]) -> str:
 def _message(error: Mapping[str, Any]) -> str:
     if error["type"] == "json_invalid":
         return f"the body is not JSON: {error.get('ctx', {}).get('error', '')}"
-    given = json.dumps(error.get("input"), default=str)
-    shown = given if len(given) <= SHOWN else f"{given[: SHOWN - 3]}..."
-    return f"{error['msg']}; got {shown}"
+    return f"{error['msg']}; got {_shown(error.get('input'))}"
+
+
+def _shown(value: Any) -> str:
+    """The beginning of a value as JSON; the rest, which may be megabytes, is not written."""
+    text = ""
+    for piece in json.JSONEncoder(default=str).iterencode(value):
+        text += piece
+        if len(text) > SHOWN:
+            return f"{text[: SHOWN - 3]}..."
+    return text
 
 
 def _allowed(error: Mapping[str, Any]) -> list[Any] | None:

@@ -32,7 +32,7 @@ from service.specs import WalkSpec
 _HOST = torch.device("cpu")  # where plans are read and paths are kept
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # equal to itself alone: walks of one are batched together
 class LoadedHeads:
     """What the ClassifierRunner holds of a model."""
 

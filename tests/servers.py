@@ -77,7 +77,7 @@ def running(
 def own_home(home: Path, log: Path) -> Path:
     """A BentoML home beside the log with the store of another one.
 
-    A second server in one home wipes the metrics of the first.
+    Pods in one home would wipe each other's metrics.
     """
     own = log.with_suffix(".home")
     own.mkdir()

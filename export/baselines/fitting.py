@@ -1,7 +1,8 @@
-"""`gradctrl directions`: fits every baseline on the labelled samples that heads are trained on.
+"""`gradctrl directions`: fits every baseline on as many labelled samples as heads are trained on.
 
-The same choice of samples, so the same number of labels. Validation samples are others; the
-onlooker labels edits of them, and GANSpace and StyleSpace choose by that.
+They are the very samples of `gradctrl train` without `--spread` on the same bank and seed.
+Validation samples are others; the onlooker labels edits of them, and GANSpace and StyleSpace choose
+by that.
 """
 
 from collections.abc import Callable, Mapping, Sequence

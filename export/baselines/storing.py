@@ -51,11 +51,12 @@ def store_directions(
         model.card,
         generator,
         bank,
-        read_labels(bank_folder),
+        read_labels(bank_folder, model.card.attributes),
         onlooker,
         methods,
         options,
         report,
     )
     left_out = () if methods else tuple(set(BASELINES) - set(applicable_methods(generator)))
-    return StoredFit(save_directions(model, fitted), fitted, left_out)
+    latest, _ = open_bank_of(bank_folder, name)  # another command may have stored a version
+    return StoredFit(save_directions(latest, fitted), fitted, left_out)

@@ -36,6 +36,3 @@ def main() -> None:
     except (ExportError, ModelStoreError, EditingError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
-        print("stopped; run the same command again to resume", file=sys.stderr)
-        sys.exit(130)

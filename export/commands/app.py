@@ -1,5 +1,8 @@
 """What all commands share: the application, the console, options and the progress bar."""
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +16,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="Turn a GAN checkpoint and a few labelled samples into a served, disentangled edit API.",
 )
-console = Console()
+console = Console(markup=False, emoji=False)  # names and paths are printed as they are
 
 Name = Annotated[str, typer.Argument(help="Model in the store: NAME or NAME:VERSION.")]
 Output = Annotated[Path, typer.Option("-o", "--output", help="Folder or file to write.")]
@@ -26,10 +29,25 @@ ClassLabel = Annotated[
 ]
 
 
+def warn(message: str) -> None:
+    """Say what a user should know of a job that goes on."""
+    console.print(f"warning: {message}", soft_wrap=True)
+
+
+@contextmanager
+def resumable() -> Iterator[None]:
+    """Say at an interrupt that what was done so far is kept."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        print("stopped; run the same command again to resume", file=sys.stderr)
+        raise
+
+
 def progress_bar() -> Progress:
     """A bar with a description, a count and the time that is left."""
     return Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),

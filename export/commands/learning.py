@@ -12,16 +12,13 @@ from export.arguments import (
     split_names,
 )
 from export.banks import open_bank_of
-from export.commands.app import BankFolder, Name, app, console, progress_bar
+from export.commands.app import BankFolder, Name, app, console, progress_bar, resumable, warn
 from export.encoder_training import EncoderOptions
 from export.encoders import make_encoder
 from export.labels import read_labels
 from export.teaching import TeachOptions, teach_model
-from export.tuning import TuneOptions, tune_model
-from model_store import (
-    find_model,
-    save_attributes,
-)
+from export.tuning import TuneOptions, store_tuned, tune_model
+from model_store import find_model
 
 
 @app.command()
@@ -55,7 +52,8 @@ def train(
     """Train attribute heads on a labelled bank; store a new version of the model."""
     torch.set_num_threads(1)  # tiny matrices: a second thread makes this ten times slower
     model, samples = open_bank_of(bank_folder, name)
-    labels = read_labels(bank_folder)
+    model.expect_writable()
+    labels = read_labels(bank_folder, model.card.attributes)
     wanted = {name: labels[name] for name in parse_names(attributes, list(labels))}
     selection = training.as_selection(select or ("random" if spread else "extremes"))
     with progress_bar() as progress:
@@ -79,7 +77,12 @@ def train(
             f"{one.remark}",
             soft_wrap=True,
         )
-    stored = training.store_trained(model, trained)
+        for doubt in training.doubts(one, model, per_class, spread):
+            warn(doubt)
+    latest, _ = open_bank_of(bank_folder, name)  # another command may have stored a version
+    stored = training.store_trained(latest, trained)
+    for message in training.lost_methods(latest, stored):
+        warn(message)
     if write_heads is not None:
         training.write_heads(stored, write_heads)
     console.print(f"stored {stored.tag}")
@@ -107,6 +110,7 @@ def tune(
     """Choose exclusions, top-k, layers and steps by edits of validation images; store them."""
     torch.set_num_threads(1)  # as train
     model, samples_of_bank = open_bank_of(bank_folder, name)
+    model.expect_writable()
     with progress_bar() as progress:
         task = progress.add_task("tuning", total=None)
         tuned = tune_model(
@@ -125,7 +129,8 @@ def tune(
         )
     for one in tuned:
         console.print(f"{one.attribute.name}: {one.describe()}", soft_wrap=True)
-    stored = save_attributes(model, [one.attribute for one in tuned], {})
+    latest, _ = open_bank_of(bank_folder, name)  # as train
+    stored = store_tuned(latest, tuned, warn)
     if write_heads is not None:
         training.write_heads(stored, write_heads)
     console.print(f"stored {stored.tag}")
@@ -157,7 +162,7 @@ def train_encoder_(
     torch.set_num_threads(1)
     options = EncoderOptions(steps=steps, batch=batch, seed=seed, latents_only=latents_only)
     folder = Path(".cache") / f"encoder-{name.partition(':')[0]}" if output is None else output
-    with progress_bar() as progress:
+    with resumable(), progress_bar() as progress:
         task = progress.add_task("training", total=steps)
         made = make_encoder(
             find_model(name),
@@ -174,4 +179,6 @@ def train_encoder_(
     console.print(
         f"encoder's mean error {made.mean_error:.4f}; inversions fail above {card.max_error:.4f}"
     )
+    if made.mean_error > card.max_error:
+        warn("inversions will fail that start from this encoder's guess; train it longer")
     console.print(f"stored {made.model.tag}")

@@ -9,6 +9,7 @@ import typer
 from PIL import Image
 
 from export.arguments import (
+    expect_image_file,
     parse_exclude,
     parse_layers,
     parse_method,
@@ -63,7 +64,9 @@ def edit(
     name: Name,
     attribute: Annotated[str, typer.Option(help="Attribute to change.")],
     target: Annotated[str, typer.Option(help="Class to reach.")],
-    output: Output = Path("strip.png"),
+    output: Annotated[Path, typer.Option("-o", "--output", help="Image file to write.")] = Path(
+        "strip.png"
+    ),
     seed: Annotated[int, typer.Option(help="Seed of the start.", min=0, max=2**32 - 1)] = 0,
     steps: Annotated[int | None, typer.Option(min=0, max=64)] = None,
     step_size: Annotated[float | None, typer.Option(help="L2 length of a step.")] = None,
@@ -79,6 +82,7 @@ def edit(
     class_label: ClassLabel = None,
 ) -> None:
     """Edit one sample locally; write a film strip."""
+    expect_image_file(output)
     model = find_model(name)
     pairs = None if exclude is None else parse_exclude(exclude)
     span = None if layers is None else parse_layers(layers)

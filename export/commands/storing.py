@@ -4,11 +4,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.text import Text
 
 from export.arguments import (
     parse_classes,
 )
-from export.commands.app import Name, app, console
+from export.commands.app import Name, app, console, warn
 from export.errors import ExportError
 from export.fetching import FETCHABLE, fetch_model
 from export.importing import import_checkpoint, import_classifiers
@@ -29,7 +30,7 @@ def fetch(
     if name not in FETCHABLE:
         raise ExportError(f"no public model {name!r}; there are: {', '.join(FETCHABLE)}")
     with console.status(f"fetching {name}"):
-        model = fetch_model(name, lambda message: console.print(f"warning: {message}"))
+        model = fetch_model(name, warn)
     console.print(f"stored {model.tag} ({len(model.card.attributes)} attributes)")
 
 
@@ -44,7 +45,7 @@ def import_(
     licence: Annotated[str, typer.Option(help="Terms of the weights, for the card.")] = "unknown",
 ) -> None:
     """Store any StyleGAN1, 2, 3 or DCGAN checkpoint, found by content; its code never runs."""
-    with console.status(f"reading {file.name}"):
+    with console.status(Text(f"reading {file.name}")):
         model = import_checkpoint(file, name, format, licence)
     console.print_json(model.card.model_dump_json())
     console.print(f"stored {model.tag}")

@@ -22,7 +22,7 @@ from export.evaluation.pool import Pool
 from export.evaluation.protocols import Protocol, Starts
 from export.rendering import Renderer
 
-FORMAT = 2  # of cells; raise it when what a cell means changes
+FORMAT = 3  # of cells; raise it when what a cell means changes
 KEPT_IMAGES = 24  # of the last frames, for the sheets
 _KEY_DIGITS = 16
 
@@ -38,7 +38,7 @@ class Cell:
     margins: Tensor  # [N, T, A, K], by the judge; NaN in frames that were not looked at
     frame: Tensor  # [N], int64, where the edit ended
     arrived: Tensor  # [N], bool, by the protocol's rule
-    refused: Tensor  # [N], bool, the method had nothing to follow
+    refused: Tensor  # [N], bool, the method had nothing to follow, there or later
     finite: Tensor  # [N], bool, no NaN on the path
     walked: Tensor  # [N], L2 length of the path to there; NaN in style space
     images: Tensor  # [min(N, KEPT_IMAGES), H, W, 3], uint8, last frames

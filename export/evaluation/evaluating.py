@@ -10,7 +10,7 @@ from types import MappingProxyType
 import numpy as np
 import torch
 
-from editing import EditSettings, Method
+from editing import EditSettings, Method, PaperGradCtrl
 from export.banks import Bank, open_bank_of
 from export.errors import LabelError
 from export.evaluation.ablations import Variant, label_variants, top_k_variants
@@ -68,12 +68,13 @@ def prepare(
     report: Report,
 ) -> Run:
     """Test samples, judged, and everything else that edits need."""
+    who = judges.first or _default_judge(model)  # before anything is rendered
     psi = model.card.truncation if options.truncation is None else options.truncation
     key = f"{model.card.name}-{options.pool}-psi{psi:g}-{model.card.files['generator.safetensors']}"
     folder = output / "pools" / hashlib.sha256(key.encode()).hexdigest()[:_KEY_DIGITS]
     samples = make_samples(model, folder, options.pool, POOL_FIRST_SEED, psi, report)
     probe = np.asarray(samples.images[:_PROBE])
-    first = _judge(judges.first or _default_judge(model), model, bank_folder, probe, judges)
+    first = _judge(who, model, bank_folder, probe, judges)
     second = _judge(judges.second, model, bank_folder, probe, judges) if judges.second else None
     labels = hashlib.sha256((bank_folder / LABELS_FILE).read_bytes()).hexdigest()[:_KEY_DIGITS]
     file = folder / f"{first.name}-{labels}.safetensors"
@@ -89,9 +90,12 @@ def prepare(
     return Run(model, bench, options, output, facts, report)
 
 
-def _method(model: StoredModel, options: EvaluationOptions, name: str, aims: bool) -> Method:
-    settings = card_settings if aims else partial(_walk_settings, options=options)
-    return stored_methods(model, (name,), settings)[name]
+def _method(model: StoredModel, options: EvaluationOptions, name: str, ends: bool) -> Method:
+    """A method that chooses where its walks end, or one that goes on until an image flips."""
+    if ends:
+        return stored_methods(model, (name,))[name]
+    method = stored_methods(model, (name,), partial(_walk_settings, options=options))[name]
+    return replace(method, stops=False) if isinstance(method, PaperGradCtrl) else method
 
 
 def _walk_settings(card: ModelCard, options: EvaluationOptions) -> list[EditSettings]:

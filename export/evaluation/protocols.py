@@ -85,7 +85,7 @@ def random_starts(pool: Pool, attribute: int, count: int, seed: int) -> Starts:
     """The first samples of the pool, each to another class, drawn uniformly."""
     generator = torch.Generator().manual_seed(seed)
     samples = torch.arange(min(count, len(pool.margins)))
-    classes = int(torch.isfinite(pool.margins[0, attribute]).sum())
+    classes = int((pool.margins[:, attribute] > -torch.inf).any(dim=0).sum())  # -inf: no such class
     shift = torch.randint(1, classes, (len(samples),), generator=generator)
     return Starts(samples, (pool.labels[samples, attribute] + shift) % classes)
 

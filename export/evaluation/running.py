@@ -20,12 +20,12 @@ from export.evaluation.options import EvaluationOptions
 from export.evaluation.pool import Report
 from export.evaluation.protocols import PROTOCOLS, Protocol, Starts
 from export.evaluation.scores import ScoredCell, score_cell
-from model_store import StoredModel
+from model_store import StoredModel, default_steps
 
 CELLS_FOLDER = "cells"
 
 Maker = Callable[[], Method]  # UnsupportedMethodError: the model cannot edit so
-MethodMaker = Callable[[bool], Method]  # the same; whether walks may aim at a goal
+MethodMaker = Callable[[bool], Method]  # the same; whether walks choose where they end
 
 
 @dataclass
@@ -60,7 +60,7 @@ class Run:
     def methods(self, makers: Mapping[str, MethodMaker], results: Results) -> None:
         """All cells of the methods under all protocols."""
         for name, make in makers.items():
-            lazies = {aims: _Lazy(partial(make, aims)) for aims in (True, False)}
+            lazies = {ends: _Lazy(partial(make, ends)) for ends in (True, False)}
             for protocol in (PROTOCOLS[one] for one in self.options.protocols):
                 lazy = lazies[not protocol.every_frame]  # else it goes on until the image flips
                 for attribute in self.attributes:
@@ -117,7 +117,8 @@ class Run:
         if not len(starts.samples):
             raise _NoStartsError(f"no test sample fits the protocol {protocol.name!r}")
         index = [one.name for one in self.model.card.attributes].index(card.name)
-        steps = self.options.steps if protocol.every_frame else card.defaults.steps
+        own = default_steps(name, card.defaults.steps)
+        steps = self.options.steps if protocol.every_frame else own
         with torch.inference_mode():
             path = method.path(self.bench.pool.latents(starts.samples), index, starts.target, steps)
             what = f"{protocol.name} {name} {card.name}"

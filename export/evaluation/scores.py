@@ -26,7 +26,7 @@ class EditScores:
     confirmed: Tensor  # of edits that arrived: the second judge also reads the target
     identity: Tensor  # of edits that arrived: cosine to the face before
     walked: Tensor  # of edits that arrived: L2 length of the path
-    refused: Tensor
+    refused: Tensor  # had nothing to follow, and had not arrived before
     not_finite: Tensor
 
 
@@ -64,7 +64,7 @@ def score_cell(
         confirmed=_where(arrived, _confirmed(cell, second_attribute)),
         identity=_where(arrived, cell.identity),
         walked=_where(arrived, cell.walked),
-        refused=cell.refused.float(),
+        refused=(cell.refused & ~arrived).float(),
         not_finite=(~cell.finite).float(),
     )
     return ScoredCell(protocol, method, attribute, cell, moved, scores)

@@ -90,5 +90,5 @@ def _page_file(name: str, content: bytes) -> PageFile:
         content,
         gzip.compress(content, mtime=0),
         MEDIA_TYPES[Path(name).suffix],
-        entity_tag(digest, weak=True),  # the same for both encodings
+        entity_tag(digest),  # the same for both encodings
     )

@@ -20,6 +20,7 @@ CUSTOM: dict[str, Any] = {
 }
 NOT_OURS = {"BENTOML_HOME", "BENTOML_DO_NOT_TRACK", "HOME", "PYTHONDONTWRITEBYTECODE"}
 MODELS_FROM = ("model-volume", "model-image")
+SCALERS = ("ScaledObject", "HorizontalPodAutoscaler")
 Manifests = list[dict[str, Any]]
 
 
@@ -173,6 +174,15 @@ def test_the_api_finds_its_runners_by_the_names_of_the_services(overlay: Manifes
         assert service["clusterIP"] == "None"  # every address, not one for all
         assert service["ports"][0]["port"] == int(port)
         assert runner in pods(overlay)[host]["containers"][0]["args"]
+
+
+def test_an_apply_leaves_the_size_of_a_scaled_fleet_alone(overlay: Manifests) -> None:
+    scalers = [one for kind in SCALERS for one in of_kind(overlay, kind).values()]
+    scaled = {one["spec"]["scaleTargetRef"]["name"] for one in scalers}
+    assert scaled == {"gradctrl-generator"}
+    deployments = of_kind(overlay, "Deployment")
+    sized = {name for name, one in deployments.items() if "replicas" in one["spec"]}
+    assert sized == set(deployments) - scaled
 
 
 def test_every_setting_exists(overlay: Manifests) -> None:

@@ -49,6 +49,22 @@ def test_equal_rows_and_zero_rows_are_solvable() -> None:
     assert abs(float(left.direction[0] @ row[0, 0] / row.norm())) < 1e-3
 
 
+def test_a_direction_within_the_span_keeps_nothing() -> None:
+    torch.manual_seed(0)
+    rows = torch.randn(3, 2, 8)
+    twin = project_off(found(rows[:, 0]), rows, torch.tensor([[True, False]]).expand(3, -1))
+    assert not twin.direction.any()
+    assert not twin.kept_norm.any()
+
+
+def test_as_many_protected_rows_as_free_channels_keep_nothing() -> None:
+    start = found(torch.tensor([[1.0, -2.0, 0.0, 0.0, 0.0]]))
+    rows = torch.tensor([[[1.0, 0.5, 3.0, -1.0, 2.0], [-0.5, 2.0, 1.0, 4.0, 0.0]]])
+    left = project_off(start, rows, torch.ones(1, 2, dtype=torch.bool))
+    assert not left.direction.any()
+    assert not left.kept_norm.any()
+
+
 def test_wrong_shapes_are_named() -> None:
     with pytest.raises(ShapeError, match="protected"):
         project_off(found(torch.randn(2, 8)), torch.randn(2, 3, 8), torch.ones(2, 2).bool())

@@ -190,6 +190,10 @@ def test_the_paper_takes_steps_until_the_label_flips() -> None:
         assert (labels[n, :taken] != 1).all()
         assert taken == 60 or bool((labels[n, taken:] == 1).all())
     assert walked.report.steps_taken.max() < 60
+    going_on = paper_walk(HEADS, starts(), constant(2), constant(1), NO_MASK, 60, stops=False)
+    assert going_on.report.steps_taken.tolist() == [60] * 4
+    first = int(walked.report.steps_taken[0])
+    assert torch.equal(going_on.points[0, : first + 1], walked.points[0, : first + 1])
 
 
 @pytest.mark.parametrize("levels", [3, 10_000])  # many equal ones, and none

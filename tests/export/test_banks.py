@@ -5,12 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from export.banks import make_bank, open_bank, open_bank_of
+from export.banks import make_bank, open_bank, open_bank_of, write_pngs
 from export.errors import BankError
 from export.sampling import drawn_labels, sample_latents
 from model_store import PlanError, StoredModel, class_labels, save_model, z_from_seed
 from tests.doubles import CUTOFF, make_card, make_generator, make_heads
+from tests.full_disks import files_up_to
 
 
 def test_samples_come_from_their_seeds(tiny: StoredModel, tmp_path: Path) -> None:
@@ -19,6 +21,14 @@ def test_samples_come_from_their_seeds(tiny: StoredModel, tmp_path: Path) -> Non
     assert bank.images.shape == (70, 16, 16, 3)
     assert bank.images.dtype == np.uint8
     np.testing.assert_array_equal(bank.latents[66, 0], z_from_seed(71, 16))
+
+
+def test_images_to_label_are_named_by_their_sample(tiny: StoredModel, tmp_path: Path) -> None:
+    make_bank(tiny, 12, tmp_path, first_seed=5)
+    folder = write_pngs(tmp_path, 11)
+    assert {path.name for path in folder.iterdir()} == {f"{n}.png" for n in range(11)}
+    with Image.open(folder / "10.png") as image:
+        np.testing.assert_array_equal(np.asarray(image), open_bank(tmp_path).images[10])
 
 
 def test_an_interrupted_bank_resumes_to_the_same_bytes(tiny: StoredModel, tmp_path: Path) -> None:
@@ -37,6 +47,19 @@ def test_an_interrupted_bank_resumes_to_the_same_bytes(tiny: StoredModel, tmp_pa
     for name in ("latents.npy", "images.npy"):
         whole, parts = ((tmp_path / folder / name).read_bytes() for folder in ("whole", "parts"))
         assert whole == parts
+
+
+def test_a_bank_takes_its_place_on_the_disk_first(tiny: StoredModel, tmp_path: Path) -> None:
+    def stop(done: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        make_bank(tiny, 5000, tmp_path / "begun", progress=stop)
+    for name in ("latents.npy", "images.npy"):
+        found = (tmp_path / "begun" / name).stat()
+        assert found.st_blocks * 512 >= found.st_size
+    with files_up_to(20_000), pytest.raises(BankError, match=r"latents\.npy: no room for"):
+        make_bank(tiny, 5000, tmp_path / "full")
 
 
 def test_a_bank_of_a_conditional_model_draws_a_class_per_seed(
@@ -67,7 +90,7 @@ def test_a_bank_of_one_class_records_it(tiny_cond: StoredModel, tmp_path: Path) 
 
 def test_another_bank_is_not_overwritten(tiny: StoredModel, tmp_path: Path) -> None:
     make_bank(tiny, 10, tmp_path)
-    with pytest.raises(BankError, match="holds another bank"):
+    with pytest.raises(BankError, match=r"another bank \(samples 10, not 11\)"):
         make_bank(tiny, 11, tmp_path)
     with pytest.raises(BankError, match="not 'other'"):
         open_bank(tmp_path, "other")

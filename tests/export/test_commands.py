@@ -7,18 +7,34 @@ import subprocess
 import sys
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from export.commands import main
+from export import training
+from export.commands import main, sampling
 from export.importing import import_checkpoint, import_classifiers
 from export.labels import read_labels
 from export.sampling import sample_latents
-from model_store import StoredModel, class_labels, find_model, save_model
-from tests.doubles import make_card, make_generator, make_style_card, make_style_generator
+from model_store import (
+    AttributeCard,
+    StoredModel,
+    class_labels,
+    find_model,
+    save_attributes,
+    save_model,
+)
+from tests.doubles import (
+    make_card,
+    make_generator,
+    make_head,
+    make_heads,
+    make_style_card,
+    make_style_generator,
+)
 from tests.model_store.readers.parity import FIXTURES
 
 GRADCTRL = str(Path(sys.executable).with_name("gradctrl"))
@@ -96,6 +112,22 @@ def test_generate_writes_images_and_latents(tiny: StoredModel, tmp_path: Path) -
         assert saved["latent"].shape == (1, 16)
 
 
+def test_paths_are_printed_as_they_are(tiny: StoredModel, tmp_path: Path) -> None:
+    folder = str(tmp_path / "run[/a]:smile:")
+    assert folder in run("generate", "tiny", "--seeds", "3", "-o", folder).replace("\n", "")
+
+
+def test_an_interrupted_bank_says_how_to_go_on(
+    tiny: StoredModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sampling, "make_bank", interrupted)
+    printed = run("bank", "tiny", "-o", str(tmp_path), code=130)
+    assert printed == "stopped; run the same command again to resume\n"
+
+
 def test_edit_writes_a_strip(tiny: StoredModel, tmp_path: Path) -> None:
     strip = tmp_path / "strip.png"
     arguments = ["--attribute", "hair", "--target", "blond", "--steps", "4", "--exclude", "age:2"]
@@ -151,6 +183,30 @@ def test_bank_label_train_make_a_servable_model(tmp_path: Path) -> None:
     run("edit", "afternoon", "--attribute", "level", "--target", "high", "-o", f"{bank}/s.png")
 
 
+def test_commands_at_once_keep_each_other_s_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_model(make_generator(), make_card("at-once"), make_heads())
+    bank, table = str(tmp_path / "bank"), tmp_path / "people.csv"
+    run("bank", "at-once", "--samples", "12", "-o", bank)
+    rows = [f"{n},{'high' if n % 2 else 'low'}" for n in range(12)]
+    table.write_text("\n".join(["sample,level", *rows]))
+    run("label", bank, "--csv", str(table))
+    train_model = training.train_model
+
+    def another_meanwhile(model: StoredModel, *rest: Any) -> list[training.TrainedAttribute]:
+        other = AttributeCard(name="other", classes=("no", "yes"))
+        save_attributes(model, [other], {"other": make_head(2, 3)})
+        return train_model(model, *rest)
+
+    monkeypatch.setattr(training, "train_model", another_meanwhile)
+    printed = run("train", "at-once", "--bank", bank)
+    assert "cross-validated" in printed
+    assert "warning: level: 6 labelled samples of its rarest class, not 30" in printed
+    names = [one.name for one in find_model("at-once").card.attributes]
+    assert names == ["smile", "age", "hair", "other", "level"]
+
+
 def test_few_labels_spread_to_all_layers_and_tuned_defaults(
     bentoml_home: Path, tmp_path: Path
 ) -> None:
@@ -198,9 +254,17 @@ def test_few_labels_spread_to_all_layers_and_tuned_defaults(
             ["edit", "tiny", "--attribute", "age", "--target", "old", "--method", "ganspace"],
             "error: model 'tiny' has no directions of ganspace for 'age'; it has: gradctrl, ",
         ),
+        (
+            ["edit", "tiny", "--attribute", "age", "--target", "old", "--step-size", "nan"],
+            "error: expected 0 < step_size <= 10, got nan",
+        ),
+        (
+            ["edit", "nobody", "--attribute", "age", "--target", "old", "-o", "folder"],
+            "error: -o: expected an image file such as strip.png, got 'folder'",
+        ),
         (["generate", "tiny", "--seeds", "a", "-o", "x"], "error: seeds: expected"),
         (["label", "nowhere", "--with", "background"], "error: nowhere: no bank.json"),
-        (["label", "nowhere"], "error: give exactly one of --with and --csv"),
+        (["label", "nowhere"], "error: give exactly one of --with, --csv and --remove"),
         (["train", "tiny", "--bank", "nowhere"], "error: nowhere: no bank.json"),
         (["evaluate", "tiny", "--bank", "nowhere", "-o", "x"], "error: nowhere: no bank.json"),
         (

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from export import edit_choices, tuning
@@ -14,10 +15,18 @@ from export.fetching import fetch_model
 from export.labelers.avatars_judge import judge_labels
 from export.labels import save_labels
 from export.onlookers import Onlooker, image_onlooker
-from export.outcomes import draw_samples, edit_samples
+from export.outcomes import Outcome, draw_samples, edit_samples
 from export.strips import LocalModel, load_local
-from export.tuning import VALIDATION_SEEDS, TuneOptions, tune_attribute, tune_model
-from model_store import StoredModel
+from export.tuning import (
+    VALIDATION_SEEDS,
+    Tuned,
+    TuneOptions,
+    store_tuned,
+    tune_attribute,
+    tune_model,
+)
+from model_store import EditDefaults, StoredModel, save_attributes, save_model
+from tests.doubles import ATTRIBUTES, make_card, make_generator, make_heads
 
 SEEN = ("eyeglasses", "smile")
 
@@ -86,3 +95,19 @@ def test_what_nobody_can_see_keeps_its_defaults(stored: StoredModel, tmp_path: P
     assert [one.attribute.name for one in tuned] == list(SEEN)
     with pytest.raises(LabelError, match="background: nobody can see it; known are eyeglasses"):
         tune_model(stored, bank, tmp_path, TuneOptions(samples=4, attributes=("background",)))
+
+
+def test_what_was_trained_meanwhile_keeps_its_defaults(bentoml_home: Path) -> None:
+    model = save_model(make_generator(), make_card("tuned"), make_heads())
+    smile, age, _ = ATTRIBUTES
+    one = np.ones(1, dtype=np.int64)
+    outcome = Outcome(one, one, one > 0, np.zeros((1, 3), dtype=bool), ("smile", "age", "hair"))
+    chosen = EditDefaults(steps=3)
+    tuned = [Tuned(one.with_defaults(chosen), outcome) for one in (smile, age)]
+    again = age.model_copy(update={"validation_accuracy": 0.5})
+    latest = save_attributes(model, [again], {"age": make_heads()["age"]})
+    warnings: list[str] = []
+    cards = {one.name: one for one in store_tuned(latest, tuned, warnings.append).card.attributes}
+    assert cards["smile"].defaults == chosen
+    assert cards["age"] == again
+    assert warnings == ["age was trained meanwhile and keeps its defaults; tune it again"]

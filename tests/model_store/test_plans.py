@@ -1,5 +1,6 @@
 """model_store/plans.py: names to indices, and every refusal with its field and what it allows."""
 
+import math
 from typing import Any
 
 import pytest
@@ -62,6 +63,12 @@ def test_explicit_fields_win() -> None:
             "exclude[0].top_k",
             [0, 16],
         ),
+        (("age", "old", 65), "bad_request", "steps", ["0 <= steps <= 64"]),
+        (("age", "old", None, 0.0), "bad_request", "step_size", ["0 < step_size <= 10"]),
+        (("age", "old", None, 300.0), "bad_request", "step_size", ["0 < step_size <= 10"]),
+        (("age", "old", None, math.nan), "bad_request", "step_size", ["0 < step_size <= 10"]),
+        (("age", "old", None, None, None, None, 90.0), "bad_request", "stop", ["0 < stop < 1"]),
+        (("age", "old", None, None, None, None, math.nan), "bad_request", "stop", ["0 < stop < 1"]),
         (("age", "old", None, None, None, (0, 2)), "bad_request", "layers", [0, 1]),
         (("age", "old", None, None, None, (1, 1)), "bad_request", "layers", [0, 1]),
     ],

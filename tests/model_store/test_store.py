@@ -1,23 +1,39 @@
 """model_store/store.py: content-addressed entries, verified hashes."""
 
+import errno
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
 from model_store import (
+    ONE_LAYER_FILE,
+    AttributeCard,
     CorruptModelError,
+    ModelStoreError,
     StoredModel,
     UnknownModelError,
     find_model,
     list_models,
     models_to_serve,
+    read_heads,
+    save_attributes,
     save_model,
 )
-from tests.doubles import ATTRIBUTES, make_card, make_generator, make_heads
+from tests.doubles import (
+    ATTRIBUTES,
+    make_card,
+    make_generator,
+    make_head,
+    make_heads,
+    make_style_card,
+    make_style_generator,
+)
+from tests.full_disks import files_up_to
 
 
 def store(name: str, seed: int = 0) -> StoredModel:
@@ -47,6 +63,23 @@ def test_the_same_model_is_the_same_version_and_becomes_the_latest_again() -> No
     assert find_model(second.tag).tag == second.tag
 
 
+def test_a_full_disk_costs_no_entry(monkeypatch: pytest.MonkeyPatch) -> None:
+    saved = store("no-room")
+    with files_up_to(500), pytest.raises(ModelStoreError, match=r"generator\.safetensors: cannot"):
+        store("no-room")
+    write_bytes = Path.write_bytes
+
+    def full(path: Path, content: bytes) -> int:
+        if path.name == "card.json":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write_bytes(path, content)
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match="No space left"):
+        store("no-room")
+    assert find_model("no-room").tag == saved.tag
+
+
 def test_a_model_without_attributes_has_no_heads() -> None:
     saved = save_model(make_generator(), make_card("plain", attributes=()), {})
     assert saved.stacked_heads() is None
@@ -72,6 +105,60 @@ def test_heads_that_do_not_fit_the_card_are_refused() -> None:
     with pytest.raises(CorruptModelError, match="hair has 2 classes"):
         saved.heads()
     assert len(ATTRIBUTES) == len(saved.card.attributes)
+
+
+SMILE, AGE, HAIR = ATTRIBUTES
+GLASSES = AttributeCard(name="glasses", classes=("no_glasses", "glasses"))
+WIDE = make_style_card().latent_shape[0] * make_style_card().latent_shape[1]
+
+
+@pytest.fixture(scope="module")
+def both(bentoml_home: Path) -> StoredModel:
+    """A tiny StyleGAN2 with heads of all layers, and those of one layer beside them."""
+    card = make_style_card("tiny-both")
+    narrow = save_model(make_style_generator(card), card, make_heads())
+    wide = {one.name: make_head(len(one.classes), 9, WIDE) for one in ATTRIBUTES}
+    return save_attributes(narrow, ATTRIBUTES, wide)
+
+
+@pytest.mark.parametrize("attribute", [SMILE, AGE, HAIR, GLASSES])
+def test_a_new_head_of_one_layer_joins_those_beside(
+    both: StoredModel, attribute: AttributeCard
+) -> None:
+    head = make_head(len(attribute.classes), 7)
+    stored = save_attributes(both, [attribute], {attribute.name: head})
+    assert stored.card.heads_read == "all_layers"
+    assert ONE_LAYER_FILE in stored.card.files
+    found = read_heads(stored.path / ONE_LAYER_FILE, stored.card.attributes)
+    torch.testing.assert_close(found[attribute.name].class_weight, head.class_weight)
+
+
+@pytest.mark.parametrize("classes", [("no", "little", "much"), SMILE.classes[::-1]])
+def test_other_classes_take_a_new_head_of_one_layer_or_none(
+    both: StoredModel, classes: tuple[str, ...]
+) -> None:
+    changed = SMILE.model_copy(update={"classes": classes})
+    narrow = save_attributes(both, [changed], {"smile": make_head(len(classes), 7)})
+    heads = narrow.one_layer_heads()
+    assert heads is not None
+    assert heads.class_bias[0].isfinite().sum() == len(classes)
+    wide = save_attributes(both, [changed], {"smile": make_head(len(classes), 7, WIDE)})
+    assert wide.one_layer_heads() is None
+
+
+def test_new_heads_of_all_layers_leave_those_of_one_layer(both: StoredModel) -> None:
+    stored = save_attributes(both, [AGE], {"age": make_head(2, 7, WIDE)})
+    assert stored.card.files[ONE_LAYER_FILE] == both.card.files[ONE_LAYER_FILE]
+    tuned = save_attributes(stored, [AGE], {})
+    assert tuned.tag == stored.tag
+    lacking = save_attributes(both, [GLASSES], {"glasses": make_head(2, 7, WIDE)})
+    assert lacking.one_layer_heads() is None
+
+
+def test_a_store_that_takes_no_version_is_found_out_before(both: StoredModel) -> None:
+    both.expect_writable()
+    with pytest.raises(OSError, match="/proc"):
+        replace(both, path=Path("/proc/store/version")).expect_writable()
 
 
 def test_unknown_models_are_listed() -> None:

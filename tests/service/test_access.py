@@ -17,8 +17,9 @@ from model_store import StoredModel
 from service.access import Access, Door
 from service.api_keys import hash_of
 from service.errors import ApiError
+from service.rpc import SERVICE
 from service.wire import edit_pb2 as wire
-from tests.rpc_calls import refused, stub_of
+from tests.rpc_calls import edit_request, refused, stub_of
 from tests.servers import free_port, running_server
 from tests.service.playground.visits import found_browser
 
@@ -45,7 +46,7 @@ def service(
 ) -> Iterator[Service]:
     folder, port = tmp_path_factory.mktemp("access"), free_port()
     keys = folder / "keys.txt"
-    names = ("web", "busy", "page", "rpc")
+    names = ("web", "busy", "page", "rpc", "alice", "bob")
     lines = [f"{name} {hash_of(name).hex()}\n" for name in names]
     keys.write_text("".join([*lines, f"ops {hash_of('ops').hex()} admin\n"]))
     environment = {
@@ -115,6 +116,15 @@ def test_grpc_asks_for_a_key(service: Service) -> None:
     assert found.code == "unauthenticated"
 
 
+@pytest.mark.parametrize("message", [b"\xff", bytes(15_000_000)], ids=["garbage", "too large"])
+def test_grpc_reads_no_message_without_a_key(service: Service, message: bytes) -> None:
+    with grpc.insecure_channel(service.rpc) as channel:
+        edit: Any = channel.unary_unary(f"/{SERVICE}/Edit")
+        with pytest.raises(grpc.RpcError) as caught:
+            edit(message)
+    assert refused(caught.value).code == "unauthenticated"
+
+
 def test_each_key_has_a_rate_of_its_own(service: Service) -> None:
     with httpx.Client(base_url=service.rest, headers=bearer("busy")) as client:
         assert [client.get("/v1/models").status_code for _ in range(BUSY)] == [200] * BUSY
@@ -128,6 +138,24 @@ def test_each_key_has_a_rate_of_its_own(service: Service) -> None:
     ):
         rpc.models()  # the same budget
     assert httpx.get(f"{service.rest}/v1/models", headers=bearer("web")).status_code == 200
+
+
+def test_each_key_has_idempotency_keys_of_its_own(service: Service) -> None:
+    def ids_of(key: str, seed: int) -> list[str]:
+        body = {**EDIT, "source": {"seed": seed}}
+        asked = {**bearer(key), "Idempotency-Key": "order-1"}
+        job = {"kind": "generate", "request": {"seeds": [seed]}}
+        with httpx.Client(base_url=service.rest, headers=asked, timeout=60) as client:
+            answers = [client.post("/v1/edit", json=body), client.post("/v1/jobs", json=job)]
+        return [answers[0].json()["request_id"], answers[1].json()["job_id"]]
+
+    first = ids_of("alice", seed=1)
+    assert not set(ids_of("bob", seed=2)) & set(first)  # another body: no conflict
+    assert ids_of("alice", seed=1) == first
+    metadata = [("authorization", "Bearer bob"), ("idempotency-key", "order-1")]
+    with stub_of(service.rpc) as stub, pytest.raises(grpc.RpcError) as caught:
+        stub.Edit(edit_request(), metadata=metadata)
+    assert refused(caught.value).field == "Idempotency-Key"  # of the edit over REST
 
 
 def test_a_new_key_counts_at_once_and_a_deleted_one_no_more(service: Service) -> None:

@@ -1,6 +1,8 @@
 """service/admission.py: a number of places, and an end."""
 
 import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
 import pytest
 
@@ -29,5 +31,39 @@ def test_a_closed_gate_refuses_and_empties() -> None:
             await asyncio.sleep(0)
             assert not waiting.done()
         await asyncio.wait_for(waiting, 1)
+
+    asyncio.run(scenario())
+
+
+def test_a_lent_place_is_another_s_and_comes_back_at_once() -> None:
+    async def scenario() -> None:
+        gate = Gate(1)
+        with gate.admitted():
+            with gate.lent(), gate.admitted():
+                gate.close()
+            waiting = asyncio.create_task(gate.wait_until_empty())
+            with gate.lent():
+                await asyncio.sleep(0)
+                assert not waiting.done()
+        await asyncio.wait_for(waiting, 1)
+
+    asyncio.run(scenario())
+
+
+async def numbers() -> AsyncGenerator[int, None]:
+    for number in range(3):
+        yield number
+
+
+def test_a_stream_has_a_place_until_its_end() -> None:
+    async def scenario() -> None:
+        gate = Gate(1)
+        for _ in range(2):
+            async with aclosing(gate.streamed(numbers())) as read:
+                assert await anext(read) == 0
+                with pytest.raises(ApiError, match="too many streams"):
+                    await anext(gate.streamed(numbers()))
+                with gate.admitted():
+                    assert [number async for number in read] == [1, 2]
 
     asyncio.run(scenario())

@@ -1,9 +1,14 @@
-"""service/cancelling.py: deadlines, cancels that come in time, early and late."""
+"""service/cancelling.py: deadlines, failures, cancels that come in time, early and late."""
 
 import asyncio
+import logging
 from typing import Any
 
+import pytest
+from prometheus_client import REGISTRY
+
 from service.cancelling import Calls
+from service.request_ids import current_request_id
 
 REFUSED = "deadline_exceeded"
 
@@ -39,6 +44,13 @@ def test_a_call_is_answered() -> None:
         assert calls.is_idle
 
     asyncio.run(scenario())
+
+
+def test_calls_in_flight_are_a_series_before_the_first_one() -> None:
+    labels = {"runner": "unasked"}
+    assert REGISTRY.get_sample_value("gradctrl_in_flight", labels) is None
+    Calls("unasked")
+    assert REGISTRY.get_sample_value("gradctrl_in_flight", labels) == 0
 
 
 def test_a_cancel_stops_all_calls_of_its_request_and_no_others() -> None:
@@ -84,3 +96,26 @@ def test_time_that_runs_out_stops_the_work() -> None:
         assert calls.is_idle
 
     asyncio.run(scenario())
+
+
+def test_a_failure_is_a_refusal_and_is_logged_with_the_id_of_its_request(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    logged: list[str | None] = []
+
+    def note(record: logging.LogRecord) -> bool:
+        logged.append(current_request_id())
+        return True
+
+    async def broken() -> dict[str, Any]:
+        raise RuntimeError("a secret of the runner")
+
+    caplog.handler.addFilter(note)
+    calls = Calls("generator")
+    answer = asyncio.run(calls.run(payload("r"), broken))
+    caplog.handler.removeFilter(note)
+    assert answer["refusal"]["code"] == "internal"
+    assert "secret" not in answer["refusal"]["message"]
+    assert logged == ["r"]
+    assert [record.exc_info is not None for record in caplog.records] == [True]
+    assert calls.is_idle

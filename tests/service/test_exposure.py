@@ -32,7 +32,7 @@ def test_an_address_that_others_reach_needs_keys(host: str, tmp_path: Path) -> N
     [
         ({}, "there are no API keys"),
         ({"GRADCTRL_API_KEYS_FILE": "README.md"}, "README.md, line 3: expected NAME"),
-        ({"GRADCTRL_RATE_LIMIT": "many"}, "expected something like 600/minute"),
+        ({"GRADCTRL_RATE_LIMIT": "many"}, "expected one rate such as 600/minute"),
         ({"GRADCTRL_BACKEND": "onnx", "GRADCTRL_DTYPE": "float16"}, "ONNX files are float32"),
     ],
 )

@@ -32,7 +32,7 @@ def cached(url: str, result: str) -> float:
 def test_a_known_answer_is_not_sent_again(service_url: str, path: str) -> None:
     first = post(service_url, path, TAGGED[path])
     tag = first.headers["etag"]
-    assert tag.startswith('W/"') == (path == "/v1/edit")
+    assert tag.startswith('W/"')  # other bytes may answer: of another device, or batch size
     again = post(service_url, path, TAGGED[path], **{"If-None-Match": f'"other", {tag}'})
     assert (again.status_code, again.content) == (304, b"")
     assert again.headers["etag"] == tag

@@ -47,6 +47,17 @@ def test_a_key_of_another_request_is_refused() -> None:
     asyncio.run(scenario())
 
 
+def test_callers_do_not_share_keys() -> None:
+    async def scenario() -> None:
+        counting, keys = Counting(), Idempotency(1000, 60)
+        assert await keys.once("k", "body", counting.work, len, "alice") == "answer 1"
+        assert await keys.once("k", "body", counting.work, len, "bob") == "answer 2"
+        assert await keys.once("k", "other", counting.work, len) == "answer 3"
+        assert await keys.once("k", "body", counting.work, len, "alice") == "answer 1"
+
+    asyncio.run(scenario())
+
+
 def test_a_failure_frees_the_key_and_a_waiting_retry_runs() -> None:
     async def scenario() -> None:
         counting, keys = Counting(failures=1), Idempotency(1000, 60)

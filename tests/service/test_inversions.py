@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -48,3 +49,8 @@ def test_the_seed_is_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GRADCTRL_SEED", "7")
     assert Settings().seed == 7
     assert Settings().rendering != Settings(seed=8).rendering  # so ETags differ
+
+
+def test_etags_differ_by_the_network_that_searches_compare_with() -> None:
+    other = Settings(perceptual_network=Path(__file__))
+    assert Settings().rendering != other.rendering

@@ -34,15 +34,56 @@ def test_unfinished_jobs_come_in_order(store: JobStore) -> None:
     assert [job.job_id for job in store.unfinished()] == ["0", "2", "3"]
 
 
-def test_old_jobs_and_too_many_bytes_are_forgotten(store: JobStore) -> None:
+def add_five(store: JobStore) -> None:
+    """Jobs 0 to 4; all but the last are done."""
     for number in range(5):
         store.add(dataclasses.replace(JOB, job_id=str(number), key=f"k{number}"))
         if number < 4:
             store.change(str(number), state="done", result="x" * 100, finished_at=float(number))
-    store.prune(finished_before=1.0, max_bytes=2 * (OVERHEAD + 100))
-    kept = [number for number in range(5) if store.get(str(number))]
-    assert kept == [2, 3, 4]
+
+
+def expect_three_kept(store: JobStore) -> None:
+    """The first is too old and the second beyond the bytes; one is forgotten at a time."""
+    bounds = 1.0, 2 * (OVERHEAD + 100)
+    for left in ([1, 2, 3, 4], [2, 3, 4]):
+        assert store.prune(*bounds)
+        assert [number for number in range(5) if store.get(str(number))] == left
+    assert not store.prune(*bounds)
     assert store.of_key("k0") is None
+
+
+def test_old_jobs_and_too_many_bytes_are_forgotten(store: JobStore) -> None:
+    add_five(store)
+    store.change("unknown", state="done", result="x" * 10_000, finished_at=0.0)
+    expect_three_kept(store)
+
+
+def test_what_a_file_holds_is_counted_when_it_is_opened(tmp_path: Path) -> None:
+    add_five(SqliteJobs(tmp_path / "jobs.db"))
+    expect_three_kept(SqliteJobs(tmp_path / "jobs.db"))
+
+
+def test_looking_for_what_to_forget_reads_nothing(tmp_path: Path) -> None:
+    store = SqliteJobs(tmp_path / "jobs.db")
+    add_five(store)
+    statements: list[str] = []
+    store._db.set_trace_callback(statements.append)
+    assert not store.prune(finished_before=0.0, max_bytes=10 * OVERHEAD)
+    assert statements == []
+    assert store.prune(finished_before=1.0, max_bytes=10 * OVERHEAD)
+    assert [one.split()[0] for one in statements] == ["DELETE"]
+
+
+def test_a_damaged_file_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "jobs.db"
+    first = SqliteJobs(path)
+    first.add(JOB)
+    first._db.close()  # its pages are in the file itself from here on
+    store = SqliteJobs(path)
+    path.write_bytes(b"\xff" * path.stat().st_size)
+    store._execute("PRAGMA shrink_memory")  # or it would go by the pages that it has in memory
+    with pytest.raises(JobStoreError, match="not a database"):
+        store.get("1")
 
 
 def test_a_file_outlives_its_process(tmp_path: Path) -> None:

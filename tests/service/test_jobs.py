@@ -1,5 +1,6 @@
 """/v1/jobs on the real service: results, progress, the queue, cancels, keys, restarts."""
 
+import asyncio
 import time
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,13 @@ import psutil
 import pytest
 
 from model_store import StoredModel
+from service.calls import Call
+from service.handlers import Handlers
 from service.job_schema import JOB_KINDS
+from service.job_store import Job, MemoryJobs
+from service.jobs import Jobs
+from service.schema import GenerateBody
+from service.settings import Settings
 from tests.servers import running_server, server_of
 from tests.service.test_streaming import LONG, expect_stopped, metric
 
@@ -216,3 +223,50 @@ def _submitted(url: str, number: int) -> httpx.Response:
     latents = [[0.001 * number] * 16] * 8
     job = {"kind": "score", "request": {"latents": latents}}
     return httpx.post(f"{url}/v1/jobs", json=job, timeout=30)
+
+
+class Endless(Handlers):
+    """Handlers that never come to an end of an image."""
+
+    def __init__(self) -> None:
+        pass
+
+    async def generate(self, body: GenerateBody, call: Call) -> Any:
+        await asyncio.Event().wait()
+
+
+SEEDS = Job("1", "generate", '{"seeds": [1]}', "digest", created_at=0.0)
+
+
+def test_asking_about_a_job_forgets_none() -> None:
+    """Work that grows with what is stored is none of a call's: many may ask."""
+    store = MemoryJobs()
+    store.add(SEEDS)
+    store.change("1", state="done", result="{}", finished_at=0.0)
+
+    async def scenario() -> None:
+        jobs = Jobs(Endless(), store, Settings())
+        assert jobs.status("1").state == "done"
+        assert store.get("1") is not None
+        jobs.start()
+        while store.get("1") is not None:
+            await asyncio.sleep(0)
+        await jobs.stop()
+
+    asyncio.run(scenario())
+
+
+def test_a_job_that_was_cancelled_before_a_stop_stays_so() -> None:
+    store = MemoryJobs()
+    store.add(SEEDS)
+
+    async def scenario() -> None:
+        jobs = Jobs(Endless(), store, Settings())
+        jobs.start()
+        while jobs.status("1").state != "running":
+            await asyncio.sleep(0)
+        jobs.cancel("1")
+        await jobs.stop()
+
+    asyncio.run(scenario())
+    assert store.unfinished() == []

@@ -56,8 +56,8 @@ def test_a_deadline_is_an_answer(tiny: StoredModel, bentoml_home: Path, tmp_path
 def test_a_killed_runner_is_an_error_and_comes_back(narrow: str) -> None:
     runner_of(narrow, "generator_runner").kill()
     failed = post(narrow)
-    assert failed.status_code in (200, 500, 503)
-    assert failed.status_code == 200 or failed.json()["error"]["code"] in ("internal", "overloaded")
+    assert failed.status_code in (200, 503), failed.text  # 200: it was back in time
+    assert failed.status_code == 200 or failed.json()["error"]["code"] == "overloaded"
     deadline = time.monotonic() + 60
     while post(narrow).status_code != 200:
         assert time.monotonic() < deadline, "the runner did not come back"

@@ -6,14 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-import httpx
 import pytest
+import trustme
 
 from model_store import StoredModel
-from service.__main__ import become_server
-from service.api_keys import hash_of
+from service.__main__ import become_server, keep_paths
 from service.settings import Settings
-from tests.servers import free_port, running
+from tests.servers import free_port
 
 
 def serve(home: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -53,6 +52,15 @@ def test_one_port_for_both_apis_is_one_line(tiny: StoredModel, bentoml_home: Pat
         ("GRPC_TLS_KEY", __file__, "grpc_tls_cert, grpc_tls_key: give both or none"),
         ("GRPC_TLS_CLIENT_CA", __file__, "needs grpc_tls_cert and grpc_tls_key"),
         ("TIMEOUT_S", "soon", "GRADCTRL_TIMEOUT_S: Input should be a valid number"),
+        ("RATE_LIMIT", "0/minute", "GRADCTRL_RATE_LIMIT: Value error, expected one rate such as"),
+        ("RATE_LIMIT", "6/minute; 1/second", "expected one rate such as 600/minute, got '6/minute"),
+        ("DEVICE", "foo", "GRADCTRL_DEVICE: String should match pattern '^(auto|cpu|cuda"),
+        ("DEVICE", "cuda:4096", "GRADCTRL_DEVICE: expected auto, cpu or one of the "),
+        ("JOB_STORE", "/nonexistent/x.db", "GRADCTRL_JOB_STORE: /nonexistent/x.db: unable to open"),
+        ("JOB_STORE", __file__, "test_main.py: file is not a database"),
+        ("PERCEPTUAL_NETWORK", __file__, "GRADCTRL_PERCEPTUAL_NETWORK: test_main.py: not a Torch"),
+        ("OTLP_ENDPOINT", "collector:4318", "GRADCTRL_OTLP_ENDPOINT: String should match pattern"),
+        ("RELOAD_MODELS", "nope", "GRADCTRL_RELOAD_MODELS: no model 'nope' in the store"),
     ],
 )
 def test_a_bad_setting_is_one_line(
@@ -68,6 +76,50 @@ def test_a_bad_setting_is_one_line(
     assert done.returncode == 1
     assert line in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_certificates_that_are_none_are_one_line(
+    tiny: StoredModel, bentoml_home: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    issued = trustme.CA().issue_cert("localhost")
+    chain = tmp_path / "chain.pem"
+    issued.private_key_and_cert_chain_pem.write_to_path(chain)
+    monkeypatch.setenv("GRADCTRL_GRPC_TLS_CERT", str(chain))
+    monkeypatch.setenv("GRADCTRL_GRPC_TLS_KEY", __file__)
+    done = serve(bentoml_home, "--port", str(free_port()), "--models", "tiny")
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: GRADCTRL_GRPC_TLS_CERT, GRADCTRL_GRPC_TLS_KEY: expected")
+    assert done.stderr.count("\n") == 1
+    monkeypatch.setenv("GRADCTRL_GRPC_TLS_KEY", str(chain))
+    monkeypatch.setenv("GRADCTRL_GRPC_TLS_CLIENT_CA", __file__)
+    done = serve(bentoml_home, "--port", str(free_port()), "--models", "tiny")
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: GRADCTRL_GRPC_TLS_CLIENT_CA: expected PEM")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_misspelt_setting_is_named_with_the_one_that_is_meant(
+    bentoml_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GRADCTRL_API_KEY_FILE", "keys.txt")
+    monkeypatch.setenv("GRADCTRL_TIMEOUT_S", "soon")
+    done = serve(bentoml_home, "--port", str(free_port()))
+    assert done.stderr.splitlines()[0] == (
+        "warning: GRADCTRL_API_KEY_FILE is no setting; the nearest is GRADCTRL_API_KEYS_FILE"
+    )
+
+
+def test_workers_in_another_folder_get_the_same_files(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "keys.txt").touch()
+    monkeypatch.setenv("GRADCTRL_API_KEYS_FILE", "keys.txt")
+    monkeypatch.setenv("GRADCTRL_JOB_STORE", "jobs.db")
+    keep_paths(Settings())
+    monkeypatch.chdir("/")
+    assert Settings().api_keys_file == tmp_path / "keys.txt"
+    assert Settings().job_store == str(tmp_path / "jobs.db")
 
 
 def test_an_empty_store_is_one_line(tmp_path: Path) -> None:
@@ -90,19 +142,6 @@ def test_help_lists_every_setting(bentoml_home: Path) -> None:
         assert f"GRADCTRL_{name.upper()}" in done.stdout
 
 
-def test_paths_of_settings_are_those_of_the_folder_that_it_starts_in(
-    tiny: StoredModel, bentoml_home: Path, tmp_path: Path
-) -> None:
-    (tmp_path / "keys.txt").write_text(f"web {hash_of('web').hex()}\n")
-    paths = {"GRADCTRL_API_KEYS_FILE": "keys.txt", "GRADCTRL_JOB_STORE": "jobs.db"}
-    port = str(free_port())
-    command = [sys.executable, "-m", "service", "--port", port, "--models", "tiny"]
-    url, log = f"http://127.0.0.1:{port}", tmp_path / "log.txt"
-    with running(command, url, bentoml_home, log, paths, folder=tmp_path):
-        assert httpx.get(f"{url}/v1/models").status_code == httpx.codes.UNAUTHORIZED
-    assert (tmp_path / "jobs.db").exists()
-
-
 def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GRADCTRL_MODELS", "a, b,")
     monkeypatch.setenv("GRADCTRL_MAX_BATCH_SIZE", "8")
@@ -121,9 +160,9 @@ def test_sessions_on_a_gpu_end_with_the_process_that_checked_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def execv(program: str, command: list[str]) -> None:
-        raise Replaced(*command[1:4])
+        raise Replaced(*command[1:])
 
     monkeypatch.setattr(os, "execv", execv)
     with pytest.raises(Replaced) as replaced:
         become_server("127.0.0.1", 3000, "cuda")
-    assert replaced.value.args == ("-m", "bentoml", "serve")
+    assert replaced.value.args == ("-m", "service.server", "127.0.0.1", "3000")

@@ -203,6 +203,28 @@ def test_a_process_tree_shows_the_series_of_all_its_processes(
 
 
 @pytest.mark.slow
+def test_two_services_in_one_home_keep_their_own_series(
+    tiny_style: StoredModel, bentoml_home: Path, tmp_path: Path
+) -> None:
+    def shown(url: str) -> list[str]:
+        names = ("gradctrl_frames_total{", "gradctrl_model_info{", "gradctrl_runners_available{")
+        lines = httpx.get(f"{url}/metrics", timeout=10).text.splitlines()
+        return [line for line in lines if line.startswith(names)]
+
+    log = tmp_path / "log.txt"
+    with running_server(bentoml_home, log, "--models", "tiny-style") as url:
+        assert httpx.post(f"{url}/v1/edit", json=EDIT, timeout=60).status_code == 200
+        before = shown(url)
+        assert len(before) == 1 + 1 + 2
+        home = {"BENTOML_HOME": str(log.with_suffix(".home"))}
+        other_log = tmp_path / "other.txt"
+        with running_server(bentoml_home, other_log, "--models", "tiny-style", **home) as other:
+            assert shown(url) == before
+            assert len(shown(other)) == 1 + 2  # no frame yet
+        assert shown(url) == before
+
+
+@pytest.mark.slow
 def test_separate_pods_show_their_own_series(
     tiny_style: StoredModel, bentoml_home: Path, tmp_path: Path
 ) -> None:

@@ -2,10 +2,12 @@
 
 import base64
 import itertools
+import re
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,10 +18,12 @@ import pytest
 
 from model_store import CLASSIFIERS_FILE, StoredModel, save_model
 from tests.doubles import ATTRIBUTES, make_card, make_generator, make_head
+from tests.pods import seconds_until
 from tests.servers import runner_of, running_server
 
 NAME = "tiny-reload"
 RUNNERS = ("classifier_runner", "generator_runner")
+PROCESSES = ("edit_service", *RUNNERS)
 CLIENTS = 4
 TIMEOUT_S = 3  # and so the time that a retired version is kept
 EDIT: dict[str, Any] = {
@@ -60,12 +64,12 @@ class Service:
         models = httpx.get(f"{self.url}/v1/models").json()["models"]
         return [model["tag"] for model in models]
 
-    def is_loaded(self, tag: str) -> float:
-        """model_info of a version."""
-        version = f'version="{tag.split(":")[1]}"'
-        lines = httpx.get(f"{self.url}/metrics").text.splitlines()
-        (found,) = [one for one in lines if "gradctrl_model_info{" in one and version in one]
-        return float(found.split()[-1])
+    @property
+    def loaded(self) -> set[str]:
+        """The versions whose model_info is 1."""
+        text = httpx.get(f"{self.url}/metrics", timeout=30).text
+        info = re.findall(r'^gradctrl_model_info\{.*version="(\w+)".*\} 1\.0$', text, re.M)
+        return {f"gradctrl-{NAME}:{version}" for version in info}
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +84,21 @@ def service(bentoml_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 def pixels_of(answer: dict[str, Any]) -> list[bytes]:
     return [base64.b64decode(frame["image"]) for frame in answer["frames"]]
+
+
+def pixels_after_kills(service: Service, names: Sequence[str]) -> list[bytes]:
+    """The first answer once processes were killed, and started anew by BentoML."""
+    for process in [runner_of(service.url, name) for name in names]:
+        process.kill()
+    answers: list[httpx.Response] = []
+
+    def is_answered() -> bool:
+        with suppress(httpx.TransportError):  # the API itself may be away
+            answers.append(service.edit())
+        return bool(answers) and answers[-1].status_code == httpx.codes.OK
+
+    seconds_until(is_answered)
+    return pixels_of(answers[-1].json())
 
 
 def test_a_new_version_is_served_without_a_lost_request(service: Service) -> None:
@@ -116,18 +135,16 @@ def test_a_new_version_is_served_without_a_lost_request(service: Service) -> Non
     assert any(body["model"] == first for _, body in bodies)
 
 
-def test_metrics_tell_versions_and_a_second_reload_changes_nothing(service: Service) -> None:
+def test_metrics_tell_versions_and_more_reloads_change_nothing(service: Service) -> None:
     (first,), second = service.tags, save_version().tag
-    assert service.is_loaded(first) == 1
+    assert first in service.loaded
     service.reload()
-    assert (service.is_loaded(first), service.is_loaded(second)) == (1, 1)
-    assert service.reload().json() == {"served": [second], "added": [], "retired": []}
+    assert {first, second} <= service.loaded
+    again = {"served": [second], "added": [], "retired": []}
+    assert service.reload().json() == again
     refused = service.edit(model=first)
     assert (refused.status_code, refused.json()["error"]["code"]) == (404, "unknown_model")
-    deadline = time.monotonic() + TIMEOUT_S + 5
-    while service.is_loaded(first) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert (service.is_loaded(first), service.is_loaded(second)) == (0, 1)
+    seconds_until(lambda: service.reload().json() == again and service.loaded == {second})
 
 
 def test_a_retry_across_a_reload_gets_the_first_answer(service: Service) -> None:
@@ -153,14 +170,28 @@ def test_a_version_that_was_changed_on_disk_is_refused(service: Service) -> None
     assert "what was served before still is" in refused.json()["error"]["message"]
     assert service.tags == [first]
 
-    for runner in [runner_of(service.url, name) for name in RUNNERS]:
-        runner.kill()
-    deadline = time.monotonic() + 60
-    while (answer := service.edit()).status_code != 200:
-        assert time.monotonic() < deadline, answer.text
-        time.sleep(0.2)
-    assert pixels_of(answer.json()) == before
+    assert pixels_after_kills(service, RUNNERS) == before
     bentoml.models.delete(second.tag)
+
+
+def test_processes_that_start_anew_serve_what_was_reloaded(service: Service) -> None:
+    """Also without the version that the service was started with, and no other is loaded."""
+    (first,), second = service.tags, save_version().tag
+    service.reload()
+    before = pixels_of(service.edit().json())
+    bentoml.models.delete(first)
+    assert pixels_after_kills(service, PROCESSES) == before
+    assert service.tags == [second]
+    assert service.loaded == {second}
+
+
+def test_a_second_reload_frees_what_the_first_one_left(service: Service) -> None:
+    """The API that was to do so ended before."""
+    second = save_version().tag
+    service.reload()
+    pixels_after_kills(service, ["edit_service"])
+    assert service.reload().json() == {"served": [second], "added": [], "retired": []}
+    seconds_until(lambda: service.loaded == {second})
 
 
 def test_a_model_that_is_gone_is_named(service: Service) -> None:

@@ -171,8 +171,9 @@ def test_a_reader_that_never_reads_loses_its_place(
     with serving(bentoml_home, tmp_path / "log.txt", **limits) as (url, _, stub):
         never = stub.EditStream(long_edit(6))
         next(never)
-        assert failed(lambda: stub.Edit(edit_request())).code == "overloaded"
-        until(lambda: answers(stub))
+        until(lambda: answers(stub))  # while its place among the streams is still taken
+        assert failed(lambda: list(stub.EditStream(stream_request()))).code == "overloaded"
+        until(lambda: streams(stub))
         assert metric(url, "gradctrl_in_flight{") == 0
         late = failed(lambda: list(never))  # its reader comes back
         expected = (grpc.StatusCode.DEADLINE_EXCEEDED, "deadline_exceeded")
@@ -189,13 +190,27 @@ def test_an_overloaded_service_says_when_to_try_again(
         next(running)
         with ThreadPoolExecutor(8) as clients:
             refusals = list(
-                clients.map(lambda seed: failed(lambda: stub.Edit(edit_request(seed))), range(8))
+                clients.map(
+                    lambda seed: failed(lambda: list(stub.EditStream(stream_request(seed)))),
+                    range(8),
+                )
             )
         running.cancel()
         for answer in refusals:
             assert (answer.status, answer.code) == (grpc.StatusCode.UNAVAILABLE, "overloaded")
             assert answer.retry_s == 1
         until(lambda: answers(stub))
+
+
+def stream_request(seed: int = 0) -> wire.EditStreamRequest:
+    return wire.EditStreamRequest(edit=edit_request(seed))
+
+
+def streams(stub: Any) -> bool:
+    try:
+        return bool(list(stub.EditStream(stream_request())))
+    except grpc.RpcError:
+        return False
 
 
 def answers(stub: Any) -> bool:

@@ -204,7 +204,6 @@ def test_a_process_that_never_answered_is_not_ready_but_calls_wait_for_it() -> N
         one["a"].ready = TimeoutError()
         await one.pool.refresh()
         assert one.pool.is_available  # now one late answer is no loss
-        await one.pool.stop()
 
     run(work())
 

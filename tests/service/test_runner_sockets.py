@@ -1,5 +1,8 @@
 """service/runner_sockets.py: socket files that BentoML deletes, and those that it does not."""
 
+import multiprocessing
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -45,6 +48,23 @@ def test_of_two_workers_the_first_puts_back_and_the_second_goes_on(path: Path) -
     assert path.exists()
     second.remove()
     assert list(path.parent.parent.iterdir()) == []
+
+
+def link_and_die(path: Path) -> None:
+    RunnerSockets([f"file://{path}"])
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_what_a_killed_process_left_goes_with_the_next_start(path: Path) -> None:
+    killed = multiprocessing.get_context("spawn").Process(target=link_and_die, args=(path,))
+    killed.start()
+    killed.join()
+    alive = RunnerSockets([f"file://{path}"])
+    successor = RunnerSockets([f"file://{path}"])
+    assert len(list(path.parent.parent.glob("gradctrl-sockets-*"))) == 2
+    alive.remove()
+    successor.remove()
+    assert list(path.parent.parent.iterdir()) == [path.parent]
 
 
 def test_runners_of_other_machines_have_no_files(tmp_path: Path) -> None:

@@ -13,10 +13,12 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import bentoml
 import httpx
 import pytest
 
-from model_store import StoredModel
+from model_store import StoredModel, save_model
+from tests.doubles import make_card, make_generator, make_heads
 from tests.pods import Cluster, Pod, running_cluster, seconds_until
 from tests.service.test_draining import GRACE_S, edit, send
 
@@ -156,6 +158,30 @@ def test_without_any_generator_the_api_says_so(cluster: Cluster) -> None:
             pod.start()
             pod.wait()
     seconds_until(lambda: is_ready(cluster))
+
+
+@pytest.mark.slow
+def test_pods_that_start_anew_serve_the_newest(bentoml_home: Path, tmp_path: Path) -> None:
+    """After a reload, and without the version that it retired."""
+    name = "tiny-pods"
+    first = save_model(make_generator(), make_card(name), make_heads())
+    with running_cluster(bentoml_home, tmp_path, 1, GRADCTRL_MODELS=name) as cluster:
+        edit = {**body(3), "model": name}
+        url = f"{cluster.api.url}/v1"
+        assert httpx.post(f"{url}/edit", json=edit, timeout=60).json()["model"] == first.tag
+        second = save_model(make_generator(seed=1), make_card(name), make_heads())
+        answer = httpx.post(f"{url}/admin/reload", timeout=60).json()
+        assert answer == {"served": [second.tag], "added": [second.tag], "retired": [first.tag]}
+        bentoml.models.delete(first.tag)
+        for pod in cluster.pods:
+            pod.kill()
+        for pod in cluster.pods:
+            pod.start()
+        for pod in cluster.pods:
+            pod.wait()
+        assert httpx.post(f"{url}/edit", json=edit, timeout=60).json()["model"] == second.tag
+        info = re.findall(r"^gradctrl_model_info\{.*", cluster.generators[0].metrics(), re.M)
+        assert [second.tag.split(":")[1] in one for one in info] == [True]
 
 
 @pytest.mark.slow

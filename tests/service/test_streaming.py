@@ -112,6 +112,37 @@ def test_a_client_that_leaves_an_edit_stops_the_work(service_url: str) -> None:
     assert metric(service_url, "gradctrl_cancelled_total", '"generator"') == before + 1
 
 
+def unread(url: str, seed: int) -> socket.socket:
+    """A stream that is asked for, and never read."""
+    reader = socket.socket()
+    reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    reader.connect(("127.0.0.1", httpx.URL(url).port or 80))
+    body = json.dumps({**LONG, "source": {"seed": seed}, "output": {"size": 256}})
+    head = f"POST /v1/edit/stream HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n"
+    reader.sendall(f"{head}Content-Type: application/json\r\n\r\n{body}".encode())
+    return reader
+
+
+@pytest.mark.slow
+def test_readers_that_read_nothing_keep_no_other_request_out(
+    tiny: StoredModel, bentoml_home: Path, tmp_path: Path
+) -> None:
+    with running_server(
+        bentoml_home, tmp_path / "log.txt", "--models", "tiny", GRADCTRL_MAX_IN_FLIGHT="2"
+    ) as url:
+
+        def status(path: str) -> int:
+            return httpx.post(f"{url}{path}", json=EDIT, timeout=30).status_code
+
+        with unread(url, 5), unread(url, 6):
+            wait_for(lambda: metric(url, "gradctrl_frames_total") > 0)
+            wait_for(lambda: status("/v1/edit") == 200)
+            refused = httpx.post(f"{url}/v1/edit/stream", json=EDIT, timeout=30)
+            assert refused.json()["error"]["message"].startswith("too many streams")
+            assert status("/v1/edit") == 200
+        wait_for(lambda: status("/v1/edit/stream") == 200)
+
+
 @pytest.mark.slow
 def test_a_slow_reader_is_bounded_and_ends_with_its_deadline(
     tiny: StoredModel, bentoml_home: Path, tmp_path: Path
@@ -119,12 +150,7 @@ def test_a_slow_reader_is_bounded_and_ends_with_its_deadline(
     with running_server(
         bentoml_home, tmp_path / "log.txt", "--models", "tiny", GRADCTRL_TIMEOUT_S="4"
     ) as url:
-        with socket.socket() as reader:
-            reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            reader.connect(("127.0.0.1", httpx.URL(url).port or 80))
-            body = json.dumps({**LONG, "source": {"seed": 3}, "output": {"size": 256}})
-            head = f"POST /v1/edit/stream HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n"
-            reader.sendall(f"{head}Content-Type: application/json\r\n\r\n{body}".encode())
+        with unread(url, 3):
             wait_for(lambda: metric(url, "gradctrl_frames_total") > 0)
             time.sleep(2)
             held = metric(url, "gradctrl_frames_total")

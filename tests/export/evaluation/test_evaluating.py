@@ -9,11 +9,12 @@ import pytest
 import torch
 from PIL import Image
 
+from export.banks import open_bank
 from export.errors import ExportError, LabelError
 from export.evaluation import EvaluationOptions, Judges, evaluate
-from export.evaluation.cells import read_cell
+from export.evaluation.cells import read_cell, walked_lengths
 from export.labels import read_labels
-from model_store import StoredModel
+from model_store import StoredModel, stored_methods
 from tests.export.evaluation.planted import NAME, labelled_bank, pixel_labels
 
 pytestmark = pytest.mark.slow  # heads are retrained for the ablation
@@ -28,6 +29,10 @@ OPTIONS = EvaluationOptions(
     top_k_shares=(0.0, 0.25),
     label_counts=(4,),
 )
+
+
+def _cells(folder: Path) -> list[Path]:
+    return list((folder / "cells").iterdir())
 
 
 @pytest.fixture(scope="module")
@@ -108,13 +113,28 @@ def test_other_settings_are_measured_anew(output: Path, bank: Path, tmp_path: Pa
 def test_the_step_size_is_that_of_walks_until_an_image_flips(bank: Path, tmp_path: Path) -> None:
     options = replace(OPTIONS, methods=("gradctrl",), attributes=("smile",), step_size=0.01)
     evaluate("tiny-style", bank, tmp_path, options.without_ablations(), JUDGES)
-    walked = {
-        path.name.partition(".")[0]: read_cell(path).walked
-        for path in (tmp_path / "cells").iterdir()
-    }
+    walked = {path.name.partition(".")[0]: read_cell(path).walked for path in _cells(tmp_path)}
     assert float(torch.cat([walked["near"], walked["far"]]).max()) <= 5 * 0.01 + 1e-5
     assert float(walked["default"].min()) > 5 * 0.01
     assert "at most 5 steps of 0.01" in (tmp_path / "report.md").read_text()
+
+
+def test_each_procedure_ends_by_its_protocol(
+    tiny_style: StoredModel, bank: Path, tmp_path: Path
+) -> None:
+    names = ("gradctrl-released", "gradctrl-paper")
+    options = replace(OPTIONS, methods=names, attributes=("smile",), steps=30)
+    evaluate("tiny-style", bank, tmp_path, options.without_ablations(), JUDGES)
+    cells = {tuple(path.name.split(".")[:2]): read_cell(path) for path in _cells(tmp_path)}
+    own = cells["default", "gradctrl-released"]
+    latents = open_bank(next((tmp_path / "pools").iterdir())).latents[own.samples.numpy()]
+    with torch.inference_mode():
+        released = stored_methods(tiny_style, names)["gradctrl-released"]
+        nine = released.path(torch.from_numpy(latents), 0, own.target, 9)
+    torch.testing.assert_close(own.walked, walked_lengths(nine)[:, -1])
+    paper = cells["far", "gradctrl-paper"]  # goes on where its head has flipped, not the image
+    assert bool((paper.arrived | (paper.frame == 30)).all())
+    assert bool(paper.arrived.any())
 
 
 def test_quick_ends_in_two_minutes(bank: Path, tmp_path: Path) -> None:
@@ -132,6 +152,7 @@ def test_bad_input_is_refused(bank: Path, tmp_path: Path) -> None:
         EvaluationOptions(protocols=("nearly",))
     with pytest.raises(LabelError, match="tiny-style: give the labelers that judge"):
         evaluate("tiny-style", bank, tmp_path, OPTIONS, Judges())
+    assert not list(tmp_path.iterdir())  # nothing was rendered for it
     with pytest.raises(ExportError, match="\\['hat'\\] are not judged"):
         evaluate("tiny-style", bank, tmp_path, replace(OPTIONS, attributes=("hat",)), JUDGES)
     assert "smile" in read_labels(bank)

@@ -43,6 +43,12 @@ def test_targets_are_other_classes_that_exist(pool: Pool, name: str, attribute: 
     assert torch.equal(starts.target, again.target)
 
 
+def test_a_judge_that_is_sure_beyond_numbers_leaves_its_classes(pool: Pool) -> None:
+    pool.margins[0, 2] = torch.tensor([torch.inf, -torch.inf, -torch.inf])
+    starts = PROTOCOLS["default"].choose(pool, 2, 100, 0)
+    assert starts.target.unique().tolist() == [0, 1, 2]
+
+
 @pytest.mark.parametrize("attribute", [0, 2])
 def test_far_starts_are_clear_cases_on_the_wrong_side(pool: Pool, attribute: int) -> None:
     starts = PROTOCOLS["far"].choose(pool, attribute, 1000, 0)

@@ -1,6 +1,7 @@
 """export/evaluation/scores.py: three edits whose scores can be told by hand."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -41,6 +42,12 @@ def test_scores_of_a_clean_a_dirty_and_a_failed_edit() -> None:
     assert mean_of([one], "walked").mean == 2.0  # of edits that arrived
     assert mean_of([one], "identity").mean == pytest.approx(0.7)
     assert mean_of([one], "refused").mean == pytest.approx(1 / 3)
+
+
+def test_a_refusal_after_the_arrival_lost_nothing() -> None:
+    cell = replace(make_cell([True, True, False]), refused=torch.tensor([True, False, True]))
+    one = score_cell("far", "m", 0, cell, torch.ones(2, 2), None)
+    assert one.scores.refused.tolist() == [0, 0, 1]
 
 
 def test_without_a_second_judge_nothing_is_confirmed() -> None:
