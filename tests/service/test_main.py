@@ -6,15 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-import httpx
 import pytest
 import trustme
 
 from model_store import StoredModel
 from service.__main__ import become_server, keep_paths
-from service.api_keys import hash_of
 from service.settings import Settings
-from tests.servers import free_port, running
+from tests.servers import free_port
 
 
 def serve(home: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -142,19 +140,6 @@ def test_help_lists_every_setting(bentoml_home: Path) -> None:
     assert done.returncode == 0
     for name in Settings.model_fields:
         assert f"GRADCTRL_{name.upper()}" in done.stdout
-
-
-def test_paths_of_settings_are_those_of_the_folder_that_it_starts_in(
-    tiny: StoredModel, bentoml_home: Path, tmp_path: Path
-) -> None:
-    (tmp_path / "keys.txt").write_text(f"web {hash_of('web').hex()}\n")
-    paths = {"GRADCTRL_API_KEYS_FILE": "keys.txt", "GRADCTRL_JOB_STORE": "jobs.db"}
-    port = str(free_port())
-    command = [sys.executable, "-m", "service", "--port", port, "--models", "tiny"]
-    url, log = f"http://127.0.0.1:{port}", tmp_path / "log.txt"
-    with running(command, url, bentoml_home, log, paths, folder=tmp_path):
-        assert httpx.get(f"{url}/v1/models").status_code == httpx.codes.UNAUTHORIZED
-    assert (tmp_path / "jobs.db").exists()
 
 
 def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
