@@ -66,7 +66,7 @@ def test_every_series_exists(tiny_style: StoredModel, bentoml_home: Path, tmp_pa
     for expression in expressions:
         for name in SERIES.findall(expression):
             assert SUFFIX.sub("", name) in shown | WITHOUT_GPU, name
-        for name in re.findall(r"gradctrl:\w+", expression):
+        for name in re.findall(r"gradctrl:[\w:]+", expression):
             assert name in recorded
 
 
