@@ -189,9 +189,11 @@ def _check_jobs(config: Settings) -> None:
 
 
 def _check_reload(config: Settings) -> None:
-    """Exit where a reload would be refused."""
+    """Exit where a reload of other models than those served would be refused."""
+    if config.reload_models is None:
+        return
     try:
-        models_to_serve(config.reload_models or ())
+        models_to_serve(config.reload_models)
     except ModelStoreError as error:
         raise SystemExit(f"error: {ENV_PREFIX}RELOAD_MODELS: {error}") from error
 
