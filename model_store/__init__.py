@@ -93,7 +93,7 @@ from model_store.photos import (
     read_photo,
     square,
 )
-from model_store.plans import PlannedEdit, plan_edit, walk_plan
+from model_store.plans import MAX_STEP_SIZE, MAX_STEPS, PlannedEdit, plan_edit, walk_plan
 from model_store.readers import (
     DCGAN_FORMAT,
     FORMATS,
@@ -150,6 +150,8 @@ __all__ = [
     "GENERATOR_KEY",
     "MAPPING_FILE",
     "MAX_MAGNITUDE",
+    "MAX_STEPS",
+    "MAX_STEP_SIZE",
     "METHODS",
     "MODES",
     "NAME_PATTERN",

@@ -4,11 +4,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
-from model_store import InversionMode, MethodName, Space
+from model_store import MAX_STEP_SIZE, MAX_STEPS, InversionMode, MethodName, Space
 from service.images import FRAME_MS, ImageFormat
 
 MAX_EDITS = 8
-MAX_STEPS = 64
 MAX_IMAGES = 64
 MAX_SEED = 2**32 - 1  # numpy's legacy generator, as in NVIDIA's scripts
 MAX_SIZE = 1024
@@ -88,7 +87,7 @@ class EditRequest(Request):
     step_size: float | None = Field(
         default=None,
         gt=0,
-        le=10,
+        le=MAX_STEP_SIZE,
         strict=True,
         description="L2 length in latent units; of stylespace, standard deviations of a channel",
     )

@@ -126,7 +126,7 @@ def _variants(
     settings = _walk_settings(model.card, options)
     found = top_k_variants(model.card, heads, settings, options.top_k_shares)
     if options.label_counts:
-        labels = read_labels(folder)
+        labels = read_labels(folder, model.card.attributes)
         counts = options.label_counts
         found += label_variants(model, bank, labels, settings, counts, options.seed, report)
     return found
