@@ -43,7 +43,8 @@ def project_off(
     left = found.direction - spanned  # of a unit vector: no need to scale it first
     length = torch.linalg.vector_norm(left, dim=1)
     length = torch.where(length < _NEGLIGIBLE, 0.0, length)
-    direction = torch.where(length > 0, 1.0 / length, 0.0)[:, None] * left
+    unit = left / length.clamp_min(torch.finfo(length.dtype).tiny)[:, None]
+    direction = torch.where(length[:, None] > 0, unit, 0.0)
     return replace(found, direction=direction, kept_norm=found.kept_norm * length.clamp_max(1.0))
 
 

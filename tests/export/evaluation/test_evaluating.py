@@ -14,7 +14,8 @@ from export.errors import ExportError, LabelError
 from export.evaluation import EvaluationOptions, Judges, evaluate
 from export.evaluation.cells import read_cell, walked_lengths
 from export.labels import read_labels
-from model_store import StoredModel, stored_methods
+from model_store import EditDefaults, StoredModel, save_model, stored_methods
+from tests.doubles import ATTRIBUTES, make_card, make_generator, make_heads
 from tests.export.evaluation.planted import NAME, labelled_bank, pixel_labels
 
 pytestmark = pytest.mark.slow  # heads are retrained for the ablation
@@ -135,6 +136,29 @@ def test_each_procedure_ends_by_its_protocol(
     paper = cells["far", "gradctrl-paper"]  # goes on where its head has flipped, not the image
     assert bool((paper.arrived | (paper.frame == 30)).all())
     assert bool(paper.arrived.any())
+
+
+@pytest.mark.parametrize("name", ["tiny", "tiny-cond"])
+def test_models_of_z_and_of_classes_are_judged_too(
+    name: str, tiny: StoredModel, tiny_cond: StoredModel, tmp_path: Path
+) -> None:
+    model = {"tiny": tiny, "tiny-cond": tiny_cond}[name]
+    labelled = labelled_bank(model, tmp_path / "bank")
+    options = replace(OPTIONS, methods=("gradctrl", "gradctrl-paper"), attributes=("smile",))
+    evaluate(name, labelled, tmp_path, options.without_ablations(), JUDGES)
+    cells = [read_cell(path) for path in _cells(tmp_path)]
+    assert len(cells) == 2 * len(OPTIONS.protocols)
+    assert all(bool(cell.finite.all()) for cell in cells)
+
+
+def test_a_model_of_one_attribute_has_no_other_to_keep(bentoml_home: Path, tmp_path: Path) -> None:
+    smile = ATTRIBUTES[0].model_copy(update={"defaults": EditDefaults()})
+    model = save_model(make_generator(), make_card("one-smile", (smile,)), make_heads((smile,)))
+    labelled = labelled_bank(model, tmp_path / "bank")
+    options = replace(OPTIONS, methods=("gradctrl",), protocols=("far",))
+    evaluate("one-smile", labelled, tmp_path, options.without_ablations(), JUDGES)
+    text = (tmp_path / "report.md").read_text()
+    assert "nan" not in text.lower().replace("not finite", "")
 
 
 def test_quick_ends_in_two_minutes(bank: Path, tmp_path: Path) -> None:
