@@ -39,7 +39,8 @@ def test_an_address_that_others_reach_needs_keys(host: str, tmp_path: Path) -> N
 def test_serve_says_so_in_a_line(
     tiny: object, bentoml_home: Path, environment: dict[str, str], says: str
 ) -> None:
-    command = [sys.executable, "-m", "service", "--port", str(free_port()), "--grpc-port", "0"]
+    ports = ("--port", str(free_port()), "--grpc-port", "0")
+    command = [sys.executable, "-m", "service", "--models", "tiny", *ports]
     env = {**os.environ, "BENTOML_HOME": str(bentoml_home), **environment}
     found = subprocess.run(
         [*command, "--host", "0.0.0.0"],
