@@ -22,6 +22,9 @@ from service.settings import Settings
 ORIGIN = "https://app.example"
 
 
+WAIT_S = 10  # a body that is not refused waits for ever
+
+
 def limit_of(app: Any, max_bytes: int, unanswered: int = 10**9, timeout_s: float = 5) -> BodyLimit:
     return BodyLimit(app, max_bytes, unanswered, timeout_s)
 
@@ -122,7 +125,7 @@ def test_large_bodies_are_refused_while_too_many_bytes_have_no_answer(is_whole: 
             await asyncio.wait({first})
         assert (await ask(limit, LARGE, ends=True))[0]["status"] == 200
 
-    asyncio.run(scenario())
+    asyncio.run(asyncio.wait_for(scenario(), WAIT_S))
 
 
 def test_one_body_is_always_taken() -> None:
