@@ -119,3 +119,10 @@ def runner_of(url: str, service: str) -> psutil.Process:
         for child in server_of(url).children(recursive=True)
         if service in " ".join(child.cmdline())
     )
+
+
+def try_service(home: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """`python -m service` with that model store, which does not get as far as serving."""
+    env = {**os.environ, "BENTOML_HOME": str(home)}
+    command = [sys.executable, "-m", "service", *arguments]
+    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=60)

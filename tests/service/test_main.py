@@ -1,48 +1,14 @@
 """`python -m service`: what is checked before anything starts, and its help."""
 
 import os
-import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-import trustme
 
 from model_store import StoredModel
 from service.__main__ import become_server, keep_paths
 from service.settings import Settings
-from tests.servers import free_port
-
-
-def serve(home: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    env = {**os.environ, "BENTOML_HOME": str(home)}
-    command = [sys.executable, "-m", "service", *arguments]
-    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=60)
-
-
-def test_a_port_in_use_is_one_line(tiny: StoredModel, bentoml_home: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        done = serve(bentoml_home, "--port", str(port), "--models", "tiny")
-    assert done.returncode == 1
-    assert done.stderr == f"error: cannot listen on 127.0.0.1:{port}: Address already in use\n"
-
-
-def test_a_grpc_port_in_use_is_one_line(tiny: StoredModel, bentoml_home: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        arguments = ("--port", str(free_port()), "--models", "tiny", "--grpc-port", str(port))
-        done = serve(bentoml_home, *arguments)
-    assert done.returncode == 1
-    assert done.stderr == f"error: cannot listen on 127.0.0.1:{port}: Address already in use\n"
-
-
-def test_one_port_for_both_apis_is_one_line(tiny: StoredModel, bentoml_home: Path) -> None:
-    port = str(free_port())
-    done = serve(bentoml_home, "--port", port, "--models", "tiny", "--grpc-port", port)
-    assert done.returncode == 1
-    assert done.stderr == f"error: REST and gRPC cannot both listen on port {port}\n"
+from tests.servers import free_port, try_service
 
 
 @pytest.mark.parametrize(
@@ -55,12 +21,7 @@ def test_one_port_for_both_apis_is_one_line(tiny: StoredModel, bentoml_home: Pat
         ("RATE_LIMIT", "0/minute", "GRADCTRL_RATE_LIMIT: Value error, expected one rate such as"),
         ("RATE_LIMIT", "6/minute; 1/second", "expected one rate such as 600/minute, got '6/minute"),
         ("DEVICE", "foo", "GRADCTRL_DEVICE: String should match pattern '^(auto|cpu|cuda"),
-        ("DEVICE", "cuda:4096", "GRADCTRL_DEVICE: expected auto, cpu or one of the "),
-        ("JOB_STORE", "/nonexistent/x.db", "GRADCTRL_JOB_STORE: /nonexistent/x.db: unable to open"),
-        ("JOB_STORE", __file__, "test_main.py: file is not a database"),
-        ("PERCEPTUAL_NETWORK", __file__, "GRADCTRL_PERCEPTUAL_NETWORK: test_main.py: not a Torch"),
         ("OTLP_ENDPOINT", "collector:4318", "GRADCTRL_OTLP_ENDPOINT: String should match pattern"),
-        ("RELOAD_MODELS", "nope", "GRADCTRL_RELOAD_MODELS: no model 'nope' in the store"),
     ],
 )
 def test_a_bad_setting_is_one_line(
@@ -72,29 +33,9 @@ def test_a_bad_setting_is_one_line(
     line: str,
 ) -> None:
     monkeypatch.setenv(f"GRADCTRL_{variable}", value)
-    done = serve(bentoml_home, "--port", str(free_port()), "--models", "tiny")
+    done = try_service(bentoml_home, "--port", str(free_port()), "--models", "tiny")
     assert done.returncode == 1
     assert line in done.stderr
-    assert done.stderr.count("\n") == 1
-
-
-def test_certificates_that_are_none_are_one_line(
-    tiny: StoredModel, bentoml_home: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    issued = trustme.CA().issue_cert("localhost")
-    chain = tmp_path / "chain.pem"
-    issued.private_key_and_cert_chain_pem.write_to_path(chain)
-    monkeypatch.setenv("GRADCTRL_GRPC_TLS_CERT", str(chain))
-    monkeypatch.setenv("GRADCTRL_GRPC_TLS_KEY", __file__)
-    done = serve(bentoml_home, "--port", str(free_port()), "--models", "tiny")
-    assert done.returncode == 1
-    assert done.stderr.startswith("error: GRADCTRL_GRPC_TLS_CERT, GRADCTRL_GRPC_TLS_KEY: expected")
-    assert done.stderr.count("\n") == 1
-    monkeypatch.setenv("GRADCTRL_GRPC_TLS_KEY", str(chain))
-    monkeypatch.setenv("GRADCTRL_GRPC_TLS_CLIENT_CA", __file__)
-    done = serve(bentoml_home, "--port", str(free_port()), "--models", "tiny")
-    assert done.returncode == 1
-    assert done.stderr.startswith("error: GRADCTRL_GRPC_TLS_CLIENT_CA: expected PEM")
     assert done.stderr.count("\n") == 1
 
 
@@ -103,7 +44,7 @@ def test_a_misspelt_setting_is_named_with_the_one_that_is_meant(
 ) -> None:
     monkeypatch.setenv("GRADCTRL_API_KEY_FILE", "keys.txt")
     monkeypatch.setenv("GRADCTRL_TIMEOUT_S", "soon")
-    done = serve(bentoml_home, "--port", str(free_port()))
+    done = try_service(bentoml_home, "--port", str(free_port()))
     assert done.stderr.splitlines()[0] == (
         "warning: GRADCTRL_API_KEY_FILE is no setting; the nearest is GRADCTRL_API_KEYS_FILE"
     )
@@ -123,20 +64,20 @@ def test_workers_in_another_folder_get_the_same_files(
 
 
 def test_an_empty_store_is_one_line(tmp_path: Path) -> None:
-    done = serve(tmp_path)
+    done = try_service(tmp_path)
     assert done.returncode == 1
     assert done.stderr == "error: the model store is empty; run: gradctrl fetch avatars\n"
 
 
 def test_an_unknown_model_is_one_line(tiny: StoredModel, bentoml_home: Path) -> None:
-    done = serve(bentoml_home, "--models", "tiny,nobody")
+    done = try_service(bentoml_home, "--models", "tiny,nobody")
     assert done.returncode == 1
     assert done.stderr.startswith("error: no model 'nobody' in the store; it holds [")
     assert done.stderr.count("\n") == 1
 
 
 def test_help_lists_every_setting(bentoml_home: Path) -> None:
-    done = serve(bentoml_home, "--help")
+    done = try_service(bentoml_home, "--help")
     assert done.returncode == 0
     for name in Settings.model_fields:
         assert f"GRADCTRL_{name.upper()}" in done.stdout
