@@ -1,6 +1,8 @@
 """Where a plan leads from a point: the target's Jacobian row, masked, off the protected rows.
 
-Knows nothing about the steps that were taken.
+With row noise the target's row is its mean over points nearby, for the row of a single point turns
+at every unit that changes sign; what is protected is what changes here, so those rows stay. Knows
+nothing about the steps that were taken.
 """
 
 from dataclasses import dataclass
@@ -8,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from editing.gradients import log_odds_rows_of
+from editing.gradients import log_odds_rows_of, unit_lengths
 from editing.masking import MaskedDirection, mask_salient_channels
 from editing.outlines import Outline, narrowed, outline_of, places_of
 from editing.projection import project_off
@@ -23,6 +25,7 @@ class Course:
     outline: Outline
     heads: StackedHeads  # of all A attributes, in the order of the outline
     followed: StackedHeads  # the first B
+    unit_lengths: Tensor | None  # [B, U], of `followed`; None: no sample has row noise
     places: Tensor  # [A], int64, of the attributes of the model in that order
     plan: WalkPlan  # in that order; top_k [N, P], editable 1 or 0
     samples: Tensor  # [N], 0..N - 1
@@ -48,11 +51,13 @@ def course_of(heads: StackedHeads, plan: WalkPlan, outline: Outline | None = Non
     device = heads.hidden_weight.device
     order = torch.tensor(outline.order, device=device)
     ordered = heads.of(order)
+    followed = ordered.first(outline.num_followed)
     narrow = narrowed(plan, outline).to(device)
     return Course(
         outline,
         ordered,
-        ordered.first(outline.num_followed),
+        followed,
+        None if narrow.row_noise is None else unit_lengths(followed),
         places_of(order),
         narrow,
         torch.arange(len(plan.attribute), device=device),
@@ -67,7 +72,7 @@ def bearing(course: Course, reading: Reading) -> Bearing:
     own = Reading(reading.hidden[:, :followed], reading.logits[:, :followed])
     chosen = own.logits.argmax(dim=2)  # what a protected attribute is now must not change
     targets = chosen.scatter(1, plan.attribute[:, None], plan.target[:, None])
-    rows = log_odds_rows_of(course.followed, own, targets)  # [N, B, C]
+    rows = log_odds_rows_of(course.followed, own, targets, _unit_noise(course))  # [N, B, C]
     if plan.editable is not None:
         rows = rows * plan.editable[:, None]
     row = rows[course.samples, plan.attribute]
@@ -75,3 +80,13 @@ def bearing(course: Course, reading: Reading) -> Bearing:
     found = mask_salient_channels(row, protected.abs(), plan.top_k)
     found = project_off(found, protected, plan.top_k > 0)
     return Bearing(found, (row * found.direction).sum(dim=1))
+
+
+def _unit_noise(course: Course) -> Tensor | None:
+    """[N, B, U], of the units of the attribute that each sample edits; 0 for the others."""
+    plan, lengths = course.plan, course.unit_lengths
+    if plan.row_noise is None or lengths is None:
+        return None
+    noise = plan.row_noise.new_zeros(len(plan.attribute), len(lengths))
+    noise = noise.scatter(1, plan.attribute[:, None], plan.row_noise[:, None])
+    return noise[:, :, None] * lengths

@@ -64,6 +64,7 @@ class EditSettings:
     layers: tuple[int, int]  # half-open
     step_size: float  # L2 length of a step, latent units; with a goal not used but for a bound
     goal: float | None = None  # log-odds of the target that the last step aims at
+    row_noise: float = 0.0  # of each channel that heads read, over which the row is averaged
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,7 @@ def plan_batch(
         top_k=target.new_tensor(chosen.top_k).expand(samples, -1),
         stop_probability=latents.new_full((samples,), NEVER_STOP),
         goal=None if chosen.goal is None else latents.new_full((samples,), chosen.goal),
+        row_noise=latents.new_full((samples,), chosen.row_noise),
     )
     return plan, target.new_tensor(chosen.layers).expand(samples, -1)
 

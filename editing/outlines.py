@@ -27,6 +27,7 @@ class Outline:
     num_steps: int  # most of any sample
     stops: bool  # whether any sample has a stop rule
     aims: bool  # whether any sample has a goal
+    averages: bool  # whether any sample has row noise
     is_bounded: bool  # whether any sample has channels that may not move
 
 
@@ -43,6 +44,7 @@ def outline_of(plan: WalkPlan) -> Outline:
         int(plan.steps.max()),
         stops=bool((plan.stop_probability < NEVER_STOP).any()),
         aims=plan.goal is not None and bool(plan.goal.isfinite().any()),
+        averages=plan.row_noise is not None and bool((plan.row_noise > 0).any()),
         is_bounded=plan.editable is not None and not bool(plan.editable.all()),
     )
 
@@ -60,6 +62,7 @@ def whole_outline(plan: WalkPlan) -> Outline:
         int(plan.steps.max()),
         stops=True,
         aims=True,
+        averages=plan.row_noise is not None,
         is_bounded=plan.editable is not None,
     )
 
@@ -79,6 +82,7 @@ def narrowed(plan: WalkPlan, outline: Outline) -> WalkPlan:
         attribute=places_of(order)[plan.attribute],
         top_k=plan.top_k[:, order[: outline.num_protected]],
         goal=goal,
+        row_noise=plan.row_noise if outline.averages else None,
         editable=None if editable is None else editable.to(plan.step_size.dtype),
     )
 

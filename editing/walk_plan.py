@@ -22,6 +22,7 @@ class WalkPlan:
         Tensor  # [N], stop at this probability of the target; NEVER_STOP for all steps
     )
     goal: Tensor | None = None  # [N], log-odds that the last step aims at; None or inf: full steps
+    row_noise: Tensor | None = None  # [N], per channel, over which the target's row is averaged
     editable: Tensor | None = None  # [N, C], bool, channels that may move; None: all
 
     def tensors(self) -> list[Tensor]:
@@ -46,5 +47,6 @@ class WalkPlan:
             change(self.top_k),
             change(self.stop_probability),
             None if self.goal is None else change(self.goal),
+            None if self.row_noise is None else change(self.row_noise),
             None if self.editable is None else change(self.editable),
         )

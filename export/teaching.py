@@ -32,11 +32,13 @@ from export.reading import ImageReader, fit_reader, small_images
 from export.rendering import Renderer
 from export.sampling import drawn_labels, sample_latents
 from export.training import (
+    MAX_MEASURED,
     MAX_VALIDATION,
     Selection,
     TrainedAttribute,
     attribute_card,
     choose_samples,
+    latent_std,
 )
 from model_store import Generator, StoredModel, style_map, styled
 
@@ -235,4 +237,5 @@ def _as_trained(
     found = latent_logits(stack_heads([head]), torch.from_numpy(np.array(bank.latents[rest])))
     hits = found[:, 0].argmax(dim=1).numpy() == labels.labels()[rest]
     remark = f"taught by images read with {reader.cross_validated:.3f} (cross-validated)"
-    return TrainedAttribute(attribute_card(name, labels, chosen, hits), head, remark)
+    std = latent_std(torch.from_numpy(np.array(bank.latents[:MAX_MEASURED])).flatten(1))
+    return TrainedAttribute(attribute_card(name, labels, chosen, hits, std), head, remark)

@@ -69,6 +69,14 @@ class AttributeCard(CardModel):
     validation_samples: int | None = Field(default=None, ge=0)
     training_samples_per_class: int | None = Field(default=None, ge=1)
     labelled_by: str | None = None
+    latent_std: float = Field(
+        default=0.0,
+        ge=0,
+        exclude_if=lambda std: not std,  # else every model without would get a new version
+        description="standard deviation of sampled latents as its head reads them, root mean "
+        "square over channels; gradctrl averages the row of this attribute over normal noise of "
+        "that size when it edits it; 0: it does not",
+    )
 
     def with_defaults(self, defaults: EditDefaults) -> Self:
         """The same attribute with other defaults."""

@@ -103,6 +103,7 @@ def card_settings(card: ModelCard, aims: bool = True) -> list[EditSettings]:
             edit.layers,
             edit.step_size,
             edit.goal if aims and math.isfinite(edit.goal) else None,
+            edit.row_noise,
         )
         for edit in planned
     ]

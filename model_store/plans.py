@@ -31,6 +31,7 @@ class PlannedEdit:
     layers: tuple[int, int]  # half-open
     stop_probability: float
     goal: float = math.inf  # log-odds of the target that the last step aims at; inf: full steps
+    row_noise: float = 0.0  # over which gradctrl averages the target's row, of each channel
     method: MethodName = "gradctrl"
 
     def masked(self, card: ModelCard) -> list[tuple[str, int]]:
@@ -67,6 +68,7 @@ def plan_edit(
         _layers(card, found, layers),
         NEVER_STOP if stop is None else stop,
         _goal(defaults) if step_size is None else math.inf,
+        found.latent_std,
     )
 
 
@@ -84,6 +86,7 @@ def walk_plan(edits: Sequence[PlannedEdit], device: torch.device | str) -> tuple
         top_k=column([edit.top_k for edit in edits], torch.int64),
         stop_probability=column([edit.stop_probability for edit in edits], torch.float32),
         goal=column([edit.goal for edit in edits], torch.float32),
+        row_noise=column([edit.row_noise for edit in edits], torch.float32),
     )
     return plan, column([edit.layers for edit in edits], torch.int64)
 

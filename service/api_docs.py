@@ -1,4 +1,4 @@
-"""The page /v1/docs: Swagger UI over our OpenAPI document, allowed to do what it must and no more.
+"""The OpenAPI document, and Swagger UI over it at /v1/docs, which may do what it must and no more.
 
 Its scripts and styles come from a CDN, so the browser needs the internet; /playground does not.
 """
@@ -6,14 +6,29 @@ Its scripts and styles come from a CDN, so the browser needs the internet; /play
 import base64
 import hashlib
 import re
+from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.openapi.docs import get_swagger_ui_html
+
+from service.api_keys import SCHEME
 
 PATH = "/v1/docs"
 DOCUMENT, ICON = "openapi.json", "../playground/icon.svg"  # relative, for proxies with a prefix
 CDN = "https://cdn.jsdelivr.net"
 INLINE = re.compile(r"<script>(.*?)</script>", re.DOTALL)
+
+
+class DocumentedApi(FastAPI):
+    """An application whose document says how to send a key, where the service has any."""
+
+    def openapi(self) -> dict[str, Any]:
+        """The document."""
+        document = super().openapi()
+        key = {"type": "http", "scheme": SCHEME, "description": "needed where the service has keys"}
+        document["components"]["securitySchemes"] = {"key": key}
+        document["security"] = [{"key": []}, {}]
+        return document
 
 
 def add_docs(app: FastAPI) -> None:

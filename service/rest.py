@@ -19,7 +19,7 @@ from service.answer_schema import (
     ModelsAnswer,
     ScoreAnswer,
 )
-from service.api_docs import add_docs
+from service.api_docs import DocumentedApi, add_docs
 from service.cache import digest
 from service.errors import ApiError
 from service.guards import BodyLimit, Explained, install_error_handlers
@@ -84,7 +84,7 @@ JobId = Annotated[str, Query(description="job_id of the submit")]
 
 def build_rest(config: Settings, access: Access) -> FastAPI:
     """The application; `app.state` gets its handlers and jobs when the runners are known."""
-    app = FastAPI(
+    app = DocumentedApi(
         title="GradCtrl",
         version="1",
         openapi_url="/v1/openapi.json",

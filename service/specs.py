@@ -138,6 +138,7 @@ def start_of(served: ServedCard, source: Source, psi: float) -> Starts:
     if source.latent is None:
         _expect_no_space(source.space, "source.space")
     if source.image is not None:
+        _labels(served, source.class_label, False, "source.")  # it must be one, as with a latent
         return Starts(truncation=psi)  # the latent is found first: photo_spec
     if source.seed is not None:
         return seed_starts(served, [source.seed], source.class_label, psi, "source.")

@@ -44,6 +44,7 @@ ATTRIBUTES = (
         defaults=EditDefaults(
             steps=6, step_size=0.5, exclude=(Exclusion(attribute="age", top_k=3),)
         ),
+        latent_std=0.8,
     ),
     AttributeCard(name="age", classes=("young", "old")),
     AttributeCard(name="hair", classes=("black", "brown", "blond")),

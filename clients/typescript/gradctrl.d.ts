@@ -243,6 +243,12 @@ export interface components {
             training_samples_per_class?: number | null;
             /** Labelled By */
             labelled_by?: string | null;
+            /**
+             * Latent Std
+             * @description standard deviation of sampled latents as its head reads them, root mean square over channels; gradctrl averages the row of this attribute over normal noise of that size when it edits it; 0: it does not
+             * @default 0
+             */
+            latent_std?: number;
         };
         /** Body_edit_upload */
         Body_edit_upload: {

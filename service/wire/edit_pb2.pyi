@@ -515,7 +515,7 @@ class AttributeNames(_message.Message):
     def __init__(self, names: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Attribute(_message.Message):
-    __slots__ = ("name", "classes", "defaults", "validation_accuracy", "validation_samples", "training_samples_per_class", "labelled_by")
+    __slots__ = ("name", "classes", "defaults", "validation_accuracy", "validation_samples", "training_samples_per_class", "labelled_by", "latent_std")
     NAME_FIELD_NUMBER: _ClassVar[int]
     CLASSES_FIELD_NUMBER: _ClassVar[int]
     DEFAULTS_FIELD_NUMBER: _ClassVar[int]
@@ -523,6 +523,7 @@ class Attribute(_message.Message):
     VALIDATION_SAMPLES_FIELD_NUMBER: _ClassVar[int]
     TRAINING_SAMPLES_PER_CLASS_FIELD_NUMBER: _ClassVar[int]
     LABELLED_BY_FIELD_NUMBER: _ClassVar[int]
+    LATENT_STD_FIELD_NUMBER: _ClassVar[int]
     name: str
     classes: _containers.RepeatedScalarFieldContainer[str]
     defaults: EditDefaults
@@ -530,7 +531,8 @@ class Attribute(_message.Message):
     validation_samples: int
     training_samples_per_class: int
     labelled_by: str
-    def __init__(self, name: _Optional[str] = ..., classes: _Optional[_Iterable[str]] = ..., defaults: _Optional[_Union[EditDefaults, _Mapping]] = ..., validation_accuracy: _Optional[float] = ..., validation_samples: _Optional[int] = ..., training_samples_per_class: _Optional[int] = ..., labelled_by: _Optional[str] = ...) -> None: ...
+    latent_std: float
+    def __init__(self, name: _Optional[str] = ..., classes: _Optional[_Iterable[str]] = ..., defaults: _Optional[_Union[EditDefaults, _Mapping]] = ..., validation_accuracy: _Optional[float] = ..., validation_samples: _Optional[int] = ..., training_samples_per_class: _Optional[int] = ..., labelled_by: _Optional[str] = ..., latent_std: _Optional[float] = ...) -> None: ...
 
 class EditDefaults(_message.Message):
     __slots__ = ("steps", "step_size", "exclude", "layers", "goal")

@@ -53,6 +53,7 @@ PLANS = {
     "a stop": plan(stop=0.6),
     "an early stop": plan(NOBODY, stop=0.0),
     "a goal": plan(goal=2.0),
+    "row noise": replace(plan(), row_noise=torch.tensor([0.5, 0.0, 0.2])),
     "bounds": replace(plan(), editable=torch.arange(CHANNELS).expand(3, -1) % 3 > 0),
     "nothing left": plan(((0, 16, 0), (0, 0, 16), (2, 2, 0))),
 }

@@ -71,12 +71,13 @@ def test_one_recording_serves_all_numbers_of_its_kind() -> None:
     assert recorder.replayed == 3
 
 
-def test_stops_goals_and_bounds_are_numbers_too() -> None:
+def test_stops_goals_noise_and_bounds_are_numbers_too() -> None:
     by_tape, recorder = captured()
     for seed in (1, 2):
         wanted = replace(
             plan(2, seed, stop=0.5 + 0.1 * seed),
             goal=torch.tensor([float(seed), torch.inf]),
+            row_noise=torch.tensor([0.3 * seed, 0.0]),
             editable=torch.rand(2, CHANNELS, generator=torch.manual_seed(seed)) > 0.2,
         )
         assert_same(by_tape(HEADS, starts(2, seed), wanted), walk(HEADS, starts(2, seed), wanted))
@@ -93,6 +94,7 @@ def test_other_operations_are_another_recording() -> None:
         (HEADS, plan(2, stop=0.7)),
         (HEADS, replace(plan(2), top_k=nobody)),
         (HEADS, replace(plan(2), goal=torch.ones(2))),
+        (HEADS, replace(plan(2), row_noise=torch.ones(2))),
         (HEADS, replace(plan(2), editable=torch.zeros(2, CHANNELS, dtype=torch.bool))),
         (OTHER, plan(2)),
     ]

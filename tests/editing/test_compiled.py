@@ -12,7 +12,7 @@ from tests.doubles import make_head
 
 CHANNELS, STEPS = 16, 5
 HEADS = stack_heads([make_head(2, 0), make_head(2, 1), make_head(3, 2)])
-PLANS = {  # attribute, target, top-k, stop, goal
+PLANS = {  # attribute, target, top-k, stop, goal; row noise too, but where nothing is left
     "masks": (0, 1, (0, 3, 2), NEVER_STOP, None),
     "no masks": (2, 1, (0, 0, 0), NEVER_STOP, None),
     "a stop": (1, 0, (4, 0, 0), 0.7, None),
@@ -29,6 +29,7 @@ def compiled() -> Iterator[CompiledWalk]:
 
 def plan(name: str, samples: int) -> WalkPlan:
     attribute, target, top_k, stop, goal = PLANS[name]
+    noise = 0.0 if name == "nothing left" else 0.4
     return WalkPlan(
         attribute=torch.full((samples,), attribute),
         target=torch.full((samples,), target),
@@ -37,6 +38,7 @@ def plan(name: str, samples: int) -> WalkPlan:
         top_k=torch.tensor(top_k).expand(samples, -1),
         stop_probability=torch.full((samples,), stop),
         goal=None if goal is None else torch.full((samples,), goal),
+        row_noise=torch.full((samples,), noise),
     )
 
 

@@ -1,6 +1,6 @@
 """editing/trajectory.py: each sample walks as it would alone."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import pytest
 import torch
@@ -11,6 +11,8 @@ from editing import (
     ShapeError,
     WalkPlan,
     class_probabilities,
+    direction_at,
+    log_odds_rows,
     stack_heads,
     walk,
 )
@@ -38,10 +40,10 @@ MIXED = (
 
 
 def test_a_batch_of_mixed_edits_equals_single_walks() -> None:
-    start = starts(4)
-    together = walk(HEADS, start, plan(*MIXED))
+    start, noise = starts(4), torch.tensor([0.5, 0.0, 0.2, 0.3])
+    together = walk(HEADS, start, replace(plan(*MIXED), row_noise=noise))
     for n, sample in enumerate(MIXED):
-        alone = walk(HEADS, start[n : n + 1], plan(sample))
+        alone = walk(HEADS, start[n : n + 1], replace(plan(sample), row_noise=noise[n : n + 1]))
         taken = int(alone.steps_taken[0])
         assert int(together.steps_taken[n]) == taken
         torch.testing.assert_close(
@@ -80,6 +82,20 @@ def test_masked_channels_do_not_move() -> None:
     still = (path.points[0, 1] == path.points[0, 0]).sum()
     assert int(still) == int(path.masked_channels[0]) == 5
     assert 0 < float(path.kept_norm[0]) < 1
+
+
+def test_row_noise_is_of_the_edited_attribute_alone() -> None:
+    """The direction turns, and still does not change at all what is protected."""
+    start, wanted = starts(1), plan((0, 1, 1, 0.5, (0, 1, 1), NEVER_STOP))
+    noisy = direction_at(HEADS, start, replace(wanted, row_noise=torch.tensor([0.8]))).direction
+    plain = direction_at(HEADS, start, wanted).direction
+    assert 0.5 < float(torch.cosine_similarity(noisy, plain)) < 0.999
+    now = class_probabilities(HEADS, start).argmax(dim=2)
+    rows = log_odds_rows(HEADS, start, now)[0, 1:]
+    units = rows / torch.linalg.vector_norm(rows, dim=1, keepdim=True)
+    assert float((units @ noisy[0]).abs().max()) < 1e-3
+    silent = replace(wanted, row_noise=torch.zeros(1))
+    assert torch.equal(direction_at(HEADS, start, silent).direction, plain)
 
 
 def test_only_the_fully_masked_sample_is_refused() -> None:

@@ -73,6 +73,8 @@ def test_the_same_seed_teaches_the_same(model: StoredModel, bank: Bank) -> None:
 def test_heads_of_one_layer_are_kept_beside(model: StoredModel, bank: Bank) -> None:
     labels = {"corner": brightness(bank)}
     card = teach_model(model, bank, labels, QUICK)[0].card
+    measured = np.array(bank.latents).reshape(len(bank.latents), -1).std(axis=0, ddof=1)
+    assert card.latent_std == pytest.approx(np.sqrt((measured**2).mean()), abs=1e-3)
     narrow = save_model(
         model.generator(),
         model.card.model_copy(update={"name": "narrow", "attributes": (card,)}),

@@ -29,6 +29,13 @@ def test_the_page_has_a_policy(service_url: str) -> None:
     assert answer.headers["x-content-type-options"] == "nosniff"
 
 
+def test_the_document_says_how_to_send_a_key(service_url: str) -> None:
+    document = httpx.get(f"{service_url}/v1/openapi.json").json()
+    scheme = document["components"]["securitySchemes"]["key"]
+    assert (scheme["type"], scheme["scheme"]) == ("http", "bearer")
+    assert document["security"] == [{"key": []}, {}]  # or none: a service need not have keys
+
+
 def test_its_scripts_run_and_others_do_not(service_url: str, browser: Browser) -> None:
     """The CDN is played by the test: CI has no internet."""
     page = browser.new_page()

@@ -351,6 +351,14 @@ def test_sources_that_do_not_fit(
     refused(service_url, "/v1/generate", flat, code, field, allowed, message)
 
 
+def test_a_class_label_beside_an_image_has_to_be_one(service_url: str) -> None:
+    for model, label, allowed in (("tiny-style", 1, []), ("tiny-cond", 9, [0, 2])):
+        source = {"image": "", "class_label": label}
+        body = {"model": model, "edits": [SMILE], "source": source}
+        field = "source.class_label"
+        refused(service_url, "/v1/edit", body, "bad_request", field, allowed, "class_label")
+
+
 @pytest.mark.parametrize("label", [3, -1, 1.5, True, "1", {}, [], [1, 0], [1, 0, "x"], [1, 0, 1e9]])
 def test_class_labels_that_do_not_fit(service_url: str, label: Any) -> None:
     body = {"model": "tiny-cond", "edits": [SMILE], "source": {"seed": 1, "class_label": label}}

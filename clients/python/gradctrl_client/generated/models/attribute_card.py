@@ -31,6 +31,9 @@ class AttributeCard:
             validation_samples (int | None | Unset):
             training_samples_per_class (int | None | Unset):
             labelled_by (None | str | Unset):
+            latent_std (float | Unset): standard deviation of sampled latents as its head reads them, root mean square over
+                channels; gradctrl averages the row of this attribute over normal noise of that size when it edits it; 0: it
+                does not Default: 0.0.
     """
 
     name: str
@@ -40,6 +43,7 @@ class AttributeCard:
     validation_samples: int | None | Unset = UNSET
     training_samples_per_class: int | None | Unset = UNSET
     labelled_by: None | str | Unset = UNSET
+    latent_std: float | Unset = 0.0
 
     def to_dict(self) -> dict[str, Any]:
         name = self.name
@@ -74,6 +78,8 @@ class AttributeCard:
         else:
             labelled_by = self.labelled_by
 
+        latent_std = self.latent_std
+
         field_dict: dict[str, Any] = {}
 
         field_dict.update(
@@ -92,6 +98,8 @@ class AttributeCard:
             field_dict["training_samples_per_class"] = training_samples_per_class
         if labelled_by is not UNSET:
             field_dict["labelled_by"] = labelled_by
+        if latent_std is not UNSET:
+            field_dict["latent_std"] = latent_std
 
         return field_dict
 
@@ -149,6 +157,8 @@ class AttributeCard:
 
         labelled_by = _parse_labelled_by(d.pop("labelled_by", UNSET))
 
+        latent_std = d.pop("latent_std", UNSET)
+
         attribute_card = cls(
             name=name,
             classes=classes,
@@ -157,6 +167,7 @@ class AttributeCard:
             validation_samples=validation_samples,
             training_samples_per_class=training_samples_per_class,
             labelled_by=labelled_by,
+            latent_std=latent_std,
         )
 
         return attribute_card
