@@ -22,8 +22,7 @@ from service.rendering import compress
 from service.settings import Settings
 from service.signing import RECEIPT_LABEL, Sign, SigningError, signing_of, unsigned
 from tests.certificates import SIGNS, Identity, Key, TimestampAuthority, issue
-from tests.servers import free_port, running_server
-from tests.service.test_main import serve
+from tests.servers import free_port, running_server, try_service
 
 UNTRUSTED = ["signingCredential.untrusted"]
 CHANGED = ["assertion.dataHash.mismatch"]
@@ -249,7 +248,9 @@ def test_a_start_with_half_of_it_is_one_line(
     given = {**variables(files), "GRADCTRL_C2PA_TIMESTAMP_URL": "http://127.0.0.1:9/"}
     for name in left:
         monkeypatch.setenv(f"GRADCTRL_C2PA_{name}", given[f"GRADCTRL_C2PA_{name}"])
-    done = serve(bentoml_home, "--port", str(free_port()), "--models", "tiny", "--grpc-port", "0")
+    done = try_service(
+        bentoml_home, "--port", str(free_port()), "--models", "tiny", "--grpc-port", "0"
+    )
     assert done.returncode == 1
     assert line in done.stderr
     assert done.stderr.count("\n") == 1
@@ -266,7 +267,9 @@ def test_a_start_without_the_package_says_what_to_install(
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     for name, value in variables(files).items():
         monkeypatch.setenv(name, value)
-    done = serve(bentoml_home, "--port", str(free_port()), "--models", "tiny", "--grpc-port", "0")
+    done = try_service(
+        bentoml_home, "--port", str(free_port()), "--models", "tiny", "--grpc-port", "0"
+    )
     assert done.returncode == 1
     assert done.stderr.startswith("error: GRADCTRL_C2PA_CERTIFICATE needs the extra c2pa")
     assert done.stderr.count("\n") == 1
