@@ -10,7 +10,7 @@ from starlette.datastructures import UploadFile
 from service.errors import ApiError
 from service.idempotency import FIELD
 from service.schema import EditBody
-from service.validation import parse
+from service.validation import expect_shallow, parse
 
 
 def text_of(part: object) -> object:
@@ -20,6 +20,7 @@ def text_of(part: object) -> object:
 
 def upload_body(request: str, image: bytes) -> EditBody:
     """The edit that starts from an uploaded image; ApiError names the field that is wrong."""
+    expect_shallow(request.encode(), "request")
     try:
         values = json.loads(request)
     except (ValueError, RecursionError) as error:

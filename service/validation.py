@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from service.errors import ApiError
 
+MAX_PARTS = 100_000  # arrays, objects and fields of JSON; 1024 latents of 26 layers: 28,000
 SHOWN = 80  # characters of a refused value
 BOUNDS = ("ge", "gt", "le", "lt", "min_length", "max_length", "multiple_of")
 
@@ -21,6 +22,17 @@ def parse(model: type[Model], data: Mapping[str, Any]) -> Model:
         return model.model_validate(data)
     except ValidationError as error:
         raise violation(error.errors()) from error
+
+
+def expect_shallow(text: bytes, field: str) -> None:
+    """ApiError for JSON of more parts than any request has: parsing them would take seconds.
+
+    Numbers in a row and long texts are cheap. Brackets within texts count too; base64 has none.
+    """
+    parts = sum(text.count(one) for one in (b"[", b"{", b":"))
+    if parts > MAX_PARTS:
+        message = f"the {field} has at most {MAX_PARTS} arrays, objects and fields; got {parts}"
+        raise ApiError("bad_request", message, field, [0, MAX_PARTS])
 
 
 def violation(

@@ -14,10 +14,11 @@ import pytest
 from prometheus_client import generate_latest
 
 from service.access import Access
-from service.guards import MAX_PARTS, SMALL_BYTES, BodyLimit, Explained
+from service.guards import SMALL_BYTES, BodyLimit, Explained
 from service.logs import ACCESS, JsonFormatter
 from service.rest import build_rest
 from service.settings import Settings
+from service.validation import MAX_PARTS
 
 ORIGIN = "https://app.example"
 

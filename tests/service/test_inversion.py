@@ -17,6 +17,7 @@ import pytest
 from gradctrl_client import Client
 from PIL import Image
 
+from service.validation import MAX_PARTS
 from service.wire import edit_pb2 as wire
 from tests.doubles import RESOLUTION
 from tests.rpc_calls import refused, stub_of
@@ -140,7 +141,10 @@ def test_the_request_of_an_upload_may_be_a_file(service_url: str, sample: bytes)
     knobs = {"edits": [EDIT], "inversion": {"steps": 10}}
     uploaded = upload_with(json.dumps(knobs).encode())
     assert uploaded.status_code == httpx.codes.OK, uploaded.text
-    assert upload_with(b"\xff").json()["error"]["field"] == "request"
+    many = b"[[]" + b",[]" * MAX_PARTS + b"]"
+    for request in (b"\xff", many):
+        assert upload_with(request).json()["error"]["field"] == "request"
+    assert upload_with(many).json()["error"]["allowed"] == [0, MAX_PARTS]
 
 
 @pytest.mark.parametrize(
