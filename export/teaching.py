@@ -32,13 +32,11 @@ from export.reading import ImageReader, fit_reader, small_images
 from export.rendering import Renderer
 from export.sampling import drawn_labels, sample_latents
 from export.training import (
-    MAX_MEASURED,
     MAX_VALIDATION,
     Selection,
     TrainedAttribute,
     attribute_card,
     choose_samples,
-    latent_std,
 )
 from model_store import Generator, StoredModel, style_map, styled
 
@@ -50,6 +48,7 @@ _WALK_STEP_SIZE = 0.5  # a step is at most six times as long
 _WALK_GOALS = (0.0, 8.0)  # log-odds, drawn
 _COPIES = 2  # of what was walked to, against one of the bank
 _AT_ONCE = 1000  # walks; a walk keeps all its points
+_MEASURED = 4000  # samples, whose latents tell the standard deviation of all
 
 
 @dataclass(frozen=True)
@@ -237,5 +236,12 @@ def _as_trained(
     found = latent_logits(stack_heads([head]), torch.from_numpy(np.array(bank.latents[rest])))
     hits = found[:, 0].argmax(dim=1).numpy() == labels.labels()[rest]
     remark = f"taught by images read with {reader.cross_validated:.3f} (cross-validated)"
-    std = latent_std(torch.from_numpy(np.array(bank.latents[:MAX_MEASURED])).flatten(1))
-    return TrainedAttribute(attribute_card(name, labels, chosen, hits, std), head, remark)
+    card = attribute_card(name, labels, chosen, hits)
+    std = _latent_std(torch.from_numpy(np.array(bank.latents[:_MEASURED])).flatten(1))
+    card = card.model_copy(update={"latent_std": round(std, 4)})
+    return TrainedAttribute(card, head, remark)
+
+
+def _latent_std(points: Tensor) -> float:
+    """Standard deviation of points [N, C] of a bank, root mean square over channels."""
+    return float(points.var(dim=0).mean().sqrt())

@@ -34,7 +34,6 @@ Selection = Literal["extremes", "random"]
 _SELECTIONS: tuple[Selection, ...] = ("extremes", "random")
 EXTREME_SHARE = 0.05  # of each class; the released code trains on the top and bottom 5 % of a bank
 MAX_VALIDATION = 4000
-MAX_MEASURED = 4000  # samples, whose latents tell the standard deviation of all
 _FOLDS = 5
 _FEWEST_FOLDS = 3  # of two, heads would learn from one sample of a class that has two
 _NEAR_GUESSING = 0.25  # of the way from guessing to no error
@@ -79,8 +78,7 @@ def train_attribute(
             hits = _cross_validated(*own)
     except EditingError as error:
         raise LabelError(f"{name}: {error}") from error
-    std = latent_std(torch.from_numpy(np.array(latents[:MAX_MEASURED])).mean(dim=1))
-    card = attribute_card(name, labels, chosen, hits.numpy(), std, defaults)
+    card = attribute_card(name, labels, chosen, hits.numpy(), defaults)
     remark = f"held out {fitted.held_out_accuracy:.3f} (mean of {len(fitted.epochs)} restarts)"
     return TrainedAttribute(
         card, fitted.head, remark if len(rest) else f"cross-validated, {remark}"
@@ -111,7 +109,6 @@ def attribute_card(
     labels: AttributeLabels,
     chosen: np.ndarray,  # indices of the samples that it learned from
     hits: np.ndarray,  # [V], bool, which validation samples the head reads correctly
-    std: float,  # `latent_std` of the card
     defaults: EditDefaults | None = None,
 ) -> AttributeCard:
     """The card of a trained attribute; it counts the samples of the rarest class."""
@@ -124,13 +121,7 @@ def attribute_card(
         validation_samples=len(hits),
         training_samples_per_class=int(counts.min()),
         labelled_by=labels.labelled_by,
-        latent_std=round(std, 4),
     )
-
-
-def latent_std(points: Tensor) -> float:
-    """Standard deviation of points [N, C] of a bank, root mean square over channels."""
-    return float(points.var(dim=0).mean().sqrt())
 
 
 def as_selection(name: str) -> Selection:
