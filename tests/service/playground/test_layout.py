@@ -37,6 +37,18 @@ def test_nothing_is_wider_than_the_window(browser: Browser, service_url: str, wi
     context.close()
 
 
+@pytest.mark.parametrize("width", [320, 360, 1280])
+def test_names_of_classes_are_whole(browser: Browser, service_url: str, width: int) -> None:
+    context = browser.new_context(viewport={"width": width, "height": 700})
+    visit = Visit(context.new_page(), service_url)
+    visit.open()
+    names = visit.page.locator(".chip .name")
+    expect(names.filter(has_text="brown")).to_be_visible()
+    cut = "names => names.filter(name => name.scrollWidth > name.clientWidth).map(n => n.innerText)"
+    assert names.evaluate_all(cut) == []
+    context.close()
+
+
 def test_on_a_phone_the_picture_stays_in_sight_of_the_edits(
     browser: Browser, service_url: str
 ) -> None:
