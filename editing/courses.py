@@ -87,6 +87,6 @@ def _unit_noise(course: Course) -> Tensor | None:
     plan, lengths = course.plan, course.unit_lengths
     if plan.row_noise is None or lengths is None:
         return None
-    noise = plan.row_noise.new_zeros(len(plan.attribute), len(lengths))
-    noise = noise.scatter(1, plan.attribute[:, None], plan.row_noise[:, None])
+    own = plan.row_noise[:, None].to(lengths.dtype)
+    noise = own.new_zeros(len(own), len(lengths)).scatter(1, plan.attribute[:, None], own)
     return noise[:, :, None] * lengths
