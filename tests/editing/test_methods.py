@@ -1,5 +1,7 @@
 """editing/methods.py: the default walk as a method."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor
@@ -39,6 +41,14 @@ def test_a_path_is_the_walk_on_its_layers() -> None:
     plan, ranges = plan_batch(SETTINGS, start, 0, target, 5)
     points = walk(HEADS, edited_point(start, ranges), plan).points
     torch.testing.assert_close(path.latents[:, :, 1:3].mean(dim=2), points)
+
+
+def test_settings_give_rows_their_noise() -> None:
+    noisy = GradCtrlWalk(HEADS, [replace(one, row_noise=0.8) for one in SETTINGS])
+    target = torch.tensor([1, 0, 1])
+    moved = (noisy.path(latents(), 0, target, 1).latents - latents()[:, None]).flatten(1)
+    plain = (METHOD.path(latents(), 0, target, 1).latents - latents()[:, None]).flatten(1)
+    assert (torch.cosine_similarity(moved, plain) < 0.999).all()
 
 
 def test_fully_masked_samples_are_refused_and_stay() -> None:

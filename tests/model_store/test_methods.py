@@ -78,6 +78,7 @@ def test_every_available_method_walks(directed: StoredModel) -> None:
 def test_settings_are_the_defaults_of_the_card(directed: StoredModel) -> None:
     smile, age, _ = card_settings(directed.card)
     assert (smile.top_k, smile.layers, smile.step_size) == ((0, 3, 0), (0, NUM_WS), 0.5)
+    assert (smile.row_noise, age.row_noise) == (directed.card.attributes[0].latent_std, 0)
     assert age.top_k == (0, 0, 0)
 
 

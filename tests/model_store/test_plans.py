@@ -22,6 +22,13 @@ def test_missing_fields_take_the_card_s_defaults() -> None:
     assert planned.masked(CARD) == [("age", 3)]
 
 
+def test_rows_are_averaged_over_noise_of_the_edited_attribute_s_card() -> None:
+    edits = [plan_edit(CARD, "smile", "smiling"), plan_edit(CARD, "age", "old", step_size=0.1)]
+    plan, _ = walk_plan(edits, "cpu")
+    assert plan.row_noise is not None
+    assert plan.row_noise.tolist() == pytest.approx([CARD.attributes[0].latent_std, 0])
+
+
 def test_an_empty_exclusion_list_protects_nothing() -> None:
     assert plan_edit(CARD, "smile", "smiling", exclude=[]).top_k == (0, 0, 0)
 
