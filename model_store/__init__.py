@@ -1,6 +1,7 @@
 """What a model is on disk and in memory."""
 
 from model_store.cards import (
+    LATENT_STD,
     NAME_PATTERN,
     AttributeCard,
     EditDefaults,
@@ -148,6 +149,7 @@ __all__ = [
     "FORMATS",
     "GENERATOR_FILE",
     "GENERATOR_KEY",
+    "LATENT_STD",
     "MAPPING_FILE",
     "MAX_MAGNITUDE",
     "MAX_STEPS",

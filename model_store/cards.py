@@ -18,6 +18,11 @@ MethodName = Literal[
 ]
 NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,63}$"
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
+LATENT_STD = (
+    "standard deviation of sampled latents as its head reads them, root mean square over channels; "
+    "gradctrl averages the row of this attribute over normal noise of that size when it edits it; "
+    "0: it does not"
+)
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -73,9 +78,7 @@ class AttributeCard(CardModel):
         default=0.0,
         ge=0,
         exclude_if=lambda std: not std,  # else every model without would get a new version
-        description="standard deviation of sampled latents as its head reads them, root mean "
-        "square over channels; gradctrl averages the row of this attribute over normal noise of "
-        "that size when it edits it; 0: it does not",
+        description=LATENT_STD,
     )
 
     def with_defaults(self, defaults: EditDefaults) -> Self:

@@ -3,9 +3,17 @@
 import base64
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, PlainSerializer, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
-from model_store import InversionMode, MethodName, ModelCard, OnnxCard, Space
+from model_store import (
+    LATENT_STD,
+    AttributeCard,
+    InversionMode,
+    MethodName,
+    ModelCard,
+    OnnxCard,
+    Space,
+)
 
 Scores = dict[str, dict[str, float]]
 Image = Annotated[  # bytes here, base64 in JSON
@@ -15,7 +23,13 @@ Image = Annotated[  # bytes here, base64 in JSON
 ]
 
 
-class FrameAnswer(BaseModel):
+class Answer(BaseModel):
+    """Base of all answers: fields that have a default are sent as well."""
+
+    model_config = ConfigDict(json_schema_serialization_defaults_required=True)
+
+
+class FrameAnswer(Answer):
     """One image of an edit; the first frame is step 0 of edit 0, unedited.
 
     Scores are those of the mean of the layers that this frame's edit moves; none of a frame whose
@@ -28,7 +42,7 @@ class FrameAnswer(BaseModel):
     scores: Scores
 
 
-class LatentAnswer(BaseModel):
+class LatentAnswer(Answer):
     """A latent that can be sent back as the next source.
 
     Without what edits by stylespace moved: they move styles. Repeat them to see them again.
@@ -38,14 +52,14 @@ class LatentAnswer(BaseModel):
     values: list[Any]
 
 
-class Masked(BaseModel):
+class Masked(Answer):
     """An exclusion that was applied."""
 
     attribute: str
     top_k: int
 
 
-class EditAnswer(BaseModel):
+class EditAnswer(Answer):
     """What one edit did."""
 
     attribute: str
@@ -60,7 +74,7 @@ class EditAnswer(BaseModel):
     kept_norm: float
 
 
-class InversionErrors(BaseModel):
+class InversionErrors(Answer):
     """How far the reconstruction is from the image."""
 
     mse: float = Field(description="mean squared error of pixels in 0..1")
@@ -75,7 +89,7 @@ class InversionErrors(BaseModel):
     )
 
 
-class InversionAnswer(BaseModel):
+class InversionAnswer(Answer):
     """How an image became a latent."""
 
     mode: InversionMode
@@ -87,7 +101,7 @@ class InversionAnswer(BaseModel):
     seconds: float
 
 
-class Receipt(BaseModel):
+class Receipt(Answer):
     """What is needed to get the same images again."""
 
     model_sha256: str
@@ -97,7 +111,7 @@ class Receipt(BaseModel):
     methods: list[MethodName] = Field(description="of each edit")
 
 
-class EditSummary(BaseModel):
+class EditSummary(Answer):
     """All of an edit but its frames; the last event of /v1/edit/stream."""
 
     request_id: str
@@ -117,7 +131,7 @@ class EditBodyAnswer(EditSummary):
     frames: list[FrameAnswer]
 
 
-class InvertAnswer(BaseModel):
+class InvertAnswer(Answer):
     """Answer of /v1/invert."""
 
     request_id: str
@@ -127,7 +141,7 @@ class InvertAnswer(BaseModel):
     inversion: InversionAnswer
 
 
-class GenerateAnswer(BaseModel):
+class GenerateAnswer(Answer):
     """Answer of /v1/generate."""
 
     model: str
@@ -135,14 +149,14 @@ class GenerateAnswer(BaseModel):
     latents: list[LatentAnswer]
 
 
-class ScoreAnswer(BaseModel):
+class ScoreAnswer(Answer):
     """Answer of /v1/score."""
 
     model: str
     scores: list[Scores]
 
 
-class DirectionsAnswer(BaseModel):
+class DirectionsAnswer(Answer):
     """Answer of /v1/directions: a unit direction in the edit space.
 
     One layer's worth, which is added to each layer of the range, or a list per layer where the
@@ -158,18 +172,25 @@ class DirectionsAnswer(BaseModel):
     kept_norm: float
 
 
+class ServedAttribute(AttributeCard):
+    """An attribute with all its fields, those too that stored cards leave out."""
+
+    latent_std: float = Field(default=0.0, ge=0, description=LATENT_STD)
+
+
 class ServedModel(ModelCard):
     """A card with its tag."""
 
     tag: str
     default: bool
+    attributes: tuple[ServedAttribute, ...] = ()
     onnx: dict[str, OnnxCard] = Field(default={}, description="of its ONNX files, by name")
     methods: dict[MethodName, list[str]] = Field(
         description="what `edits[].method` can be, with the attributes that each can edit"
     )
 
 
-class ModelsAnswer(BaseModel):
+class ModelsAnswer(Answer):
     """Answer of /v1/models."""
 
     models: list[ServedModel]

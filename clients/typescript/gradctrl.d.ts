@@ -216,40 +216,6 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
-        /**
-         * AttributeCard
-         * @description One attribute with its named classes; index order is the order of the logits.
-         *
-         *     A binary attribute has two classes: its single logit is positive for the second one.
-         */
-        AttributeCard: {
-            /** Name */
-            name: string;
-            /** Classes */
-            classes: string[];
-            /**
-             * @default {
-             *       "steps": 20,
-             *       "step_size": 0.3,
-             *       "exclude": []
-             *     }
-             */
-            defaults?: components["schemas"]["EditDefaults"];
-            /** Validation Accuracy */
-            validation_accuracy?: number | null;
-            /** Validation Samples */
-            validation_samples?: number | null;
-            /** Training Samples Per Class */
-            training_samples_per_class?: number | null;
-            /** Labelled By */
-            labelled_by?: string | null;
-            /**
-             * Latent Std
-             * @description standard deviation of sampled latents as its head reads them, root mean square over channels; gradctrl averages the row of this attribute over normal noise of that size when it edits it; 0: it does not
-             * @default 0
-             */
-            latent_std?: number;
-        };
         /** Body_edit_upload */
         Body_edit_upload: {
             /**
@@ -413,7 +379,7 @@ export interface components {
                 [key: string]: number;
             };
             /** @description how the image of the source became the first latent */
-            inversion?: components["schemas"]["InversionAnswer"] | null;
+            inversion: components["schemas"]["InversionAnswer"] | null;
             /** Frames */
             frames: components["schemas"]["FrameAnswer"][];
         };
@@ -1043,7 +1009,7 @@ export interface components {
              * @default const
              * @constant
              */
-            noise?: "const";
+            noise: "const";
             /** Version */
             version: string;
             /**
@@ -1087,6 +1053,38 @@ export interface components {
              */
             kind: "score";
             request: components["schemas"]["ScoreBody"];
+        };
+        /**
+         * ServedAttribute
+         * @description An attribute with all its fields, those too that stored cards leave out.
+         */
+        ServedAttribute: {
+            /** Name */
+            name: string;
+            /** Classes */
+            classes: string[];
+            /**
+             * @default {
+             *       "steps": 20,
+             *       "step_size": 0.3,
+             *       "exclude": []
+             *     }
+             */
+            defaults?: components["schemas"]["EditDefaults"];
+            /** Validation Accuracy */
+            validation_accuracy?: number | null;
+            /** Validation Samples */
+            validation_samples?: number | null;
+            /** Training Samples Per Class */
+            training_samples_per_class?: number | null;
+            /** Labelled By */
+            labelled_by?: string | null;
+            /**
+             * Latent Std
+             * @description standard deviation of sampled latents as its head reads them, root mean square over channels; gradctrl averages the row of this attribute over normal noise of that size when it edits it; 0: it does not
+             * @default 0
+             */
+            latent_std?: number;
         };
         /**
          * ServedModel
@@ -1155,7 +1153,7 @@ export interface components {
              * Attributes
              * @default []
              */
-            attributes?: components["schemas"]["AttributeCard"][];
+            attributes?: components["schemas"]["ServedAttribute"][];
             /** @description of real images; null: never measured, optimising works anyway */
             inversion?: components["schemas"]["InversionCard"] | null;
             /**

@@ -3,7 +3,6 @@
 # mypy: no-warn-redundant-casts
 """Contains all the data models used in inputs/outputs"""
 
-from .attribute_card import AttributeCard
 from .body_edit_upload import BodyEditUpload
 from .directions_answer import DirectionsAnswer
 from .directions_body import DirectionsBody
@@ -64,6 +63,7 @@ from .score_answer_scores_item_additional_property import (
 )
 from .score_body import ScoreBody
 from .score_job import ScoreJob
+from .served_attribute import ServedAttribute
 from .served_model import ServedModel
 from .served_model_family import ServedModelFamily
 from .served_model_files import ServedModelFiles
@@ -77,7 +77,6 @@ from .source_space_type_0 import SourceSpaceType0
 from .stop_request import StopRequest
 
 __all__ = (
-    "AttributeCard",
     "BodyEditUpload",
     "DirectionsAnswer",
     "DirectionsBody",
@@ -136,6 +135,7 @@ __all__ = (
     "ScoreAnswerScoresItemAdditionalProperty",
     "ScoreBody",
     "ScoreJob",
+    "ServedAttribute",
     "ServedModel",
     "ServedModelFamily",
     "ServedModelFiles",

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from attrs import define as _attrs_define
 from attrs import field as _attrs_field
 
-from ..types import UNSET, Unset
-
 if TYPE_CHECKING:
     from ..models.edit_answer import EditAnswer
     from ..models.edit_body_answer_timings_ms import EditBodyAnswerTimingsMs
@@ -36,8 +34,8 @@ class EditBodyAnswer:
         edits (list[EditAnswer]):
         receipt (Receipt): What is needed to get the same images again.
         timings_ms (EditBodyAnswerTimingsMs):
+        inversion (InversionAnswer | None): how the image of the source became the first latent
         frames (list[FrameAnswer]):
-        inversion (InversionAnswer | None | Unset): how the image of the source became the first latent
     """
 
     request_id: str
@@ -46,8 +44,8 @@ class EditBodyAnswer:
     edits: list[EditAnswer]
     receipt: Receipt
     timings_ms: EditBodyAnswerTimingsMs
+    inversion: InversionAnswer | None
     frames: list[FrameAnswer]
-    inversion: InversionAnswer | None | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -68,18 +66,16 @@ class EditBodyAnswer:
 
         timings_ms = self.timings_ms.to_dict()
 
+        inversion: dict[str, Any] | None
+        if isinstance(self.inversion, InversionAnswer):
+            inversion = self.inversion.to_dict()
+        else:
+            inversion = self.inversion
+
         frames = []
         for frames_item_data in self.frames:
             frames_item = frames_item_data.to_dict()
             frames.append(frames_item)
-
-        inversion: dict[str, Any] | None | Unset
-        if isinstance(self.inversion, Unset):
-            inversion = UNSET
-        elif isinstance(self.inversion, InversionAnswer):
-            inversion = self.inversion.to_dict()
-        else:
-            inversion = self.inversion
 
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)
@@ -91,11 +87,10 @@ class EditBodyAnswer:
                 "edits": edits,
                 "receipt": receipt,
                 "timings_ms": timings_ms,
+                "inversion": inversion,
                 "frames": frames,
             }
         )
-        if inversion is not UNSET:
-            field_dict["inversion"] = inversion
 
         return field_dict
 
@@ -126,17 +121,8 @@ class EditBodyAnswer:
 
         timings_ms = EditBodyAnswerTimingsMs.from_dict(d.pop("timings_ms"))
 
-        frames = []
-        _frames = d.pop("frames")
-        for frames_item_data in _frames:
-            frames_item = FrameAnswer.from_dict(frames_item_data)
-
-            frames.append(frames_item)
-
-        def _parse_inversion(data: object) -> InversionAnswer | None | Unset:
+        def _parse_inversion(data: object) -> InversionAnswer | None:
             if data is None:
-                return data
-            if isinstance(data, Unset):
                 return data
             try:
                 if not isinstance(data, dict):
@@ -146,9 +132,16 @@ class EditBodyAnswer:
                 return inversion_type_0
             except (TypeError, ValueError, AttributeError, KeyError):
                 pass
-            return cast(InversionAnswer | None | Unset, data)
+            return cast(InversionAnswer | None, data)
 
-        inversion = _parse_inversion(d.pop("inversion", UNSET))
+        inversion = _parse_inversion(d.pop("inversion"))
+
+        frames = []
+        _frames = d.pop("frames")
+        for frames_item_data in _frames:
+            frames_item = FrameAnswer.from_dict(frames_item_data)
+
+            frames.append(frames_item)
 
         edit_body_answer = cls(
             request_id=request_id,
@@ -157,8 +150,8 @@ class EditBodyAnswer:
             edits=edits,
             receipt=receipt,
             timings_ms=timings_ms,
-            frames=frames,
             inversion=inversion,
+            frames=frames,
         )
 
         edit_body_answer.additional_properties = d

@@ -15,7 +15,6 @@ from attrs import define as _attrs_define
 from attrs import field as _attrs_field
 
 from ..models.receipt_methods_item import ReceiptMethodsItem, check_receipt_methods_item
-from ..types import UNSET, Unset
 
 T = TypeVar("T", bound="Receipt")
 
@@ -27,16 +26,16 @@ class Receipt:
     Attributes:
         model_sha256 (str):
         seed (int | None):
+        noise (Literal['const']):  Default: 'const'.
         version (str):
         methods (list[ReceiptMethodsItem]): of each edit
-        noise (Literal['const'] | Unset):  Default: 'const'.
     """
 
     model_sha256: str
     seed: int | None
     version: str
     methods: list[ReceiptMethodsItem]
-    noise: Literal["const"] | Unset = "const"
+    noise: Literal["const"] = "const"
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -45,6 +44,8 @@ class Receipt:
         seed: int | None
         seed = self.seed
 
+        noise = self.noise
+
         version = self.version
 
         methods = []
@@ -52,20 +53,17 @@ class Receipt:
             methods_item: str = methods_item_data
             methods.append(methods_item)
 
-        noise = self.noise
-
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)
         field_dict.update(
             {
                 "model_sha256": model_sha256,
                 "seed": seed,
+                "noise": noise,
                 "version": version,
                 "methods": methods,
             }
         )
-        if noise is not UNSET:
-            field_dict["noise"] = noise
 
         return field_dict
 
@@ -81,6 +79,10 @@ class Receipt:
 
         seed = _parse_seed(d.pop("seed"))
 
+        noise = cast(Literal["const"], d.pop("noise"))
+        if noise != "const":
+            raise ValueError(f"noise must match const 'const', got '{noise}'")
+
         version = d.pop("version")
 
         methods = []
@@ -90,16 +92,12 @@ class Receipt:
 
             methods.append(methods_item)
 
-        noise = cast(Literal["const"] | Unset, d.pop("noise", UNSET))
-        if noise != "const" and not isinstance(noise, Unset):
-            raise ValueError(f"noise must match const 'const', got '{noise}'")
-
         receipt = cls(
             model_sha256=model_sha256,
             seed=seed,
+            noise=noise,
             version=version,
             methods=methods,
-            noise=noise,
         )
 
         receipt.additional_properties = d

@@ -20,9 +20,9 @@ from ..models.served_model_spaces_item import (
 from ..types import UNSET, Unset
 
 if TYPE_CHECKING:
-    from ..models.attribute_card import AttributeCard
     from ..models.inversion_card import InversionCard
     from ..models.provenance import Provenance
+    from ..models.served_attribute import ServedAttribute
     from ..models.served_model_files import ServedModelFiles
     from ..models.served_model_methods import ServedModelMethods
     from ..models.served_model_network import ServedModelNetwork
@@ -54,7 +54,7 @@ class ServedModel:
         network (ServedModelNetwork | Unset): options of the network that its weights do not show
         heads_read (ServedModelHeadsRead | Unset): one_layer: w_dim or z_dim channels, the mean of the edited layers;
             all_layers: num_ws * w_dim channels of w_plus Default: 'one_layer'.
-        attributes (list[AttributeCard] | Unset):
+        attributes (list[ServedAttribute] | Unset):
         inversion (InversionCard | None | Unset): of real images; null: never measured, optimising works anyway
         onnx (ServedModelOnnx | Unset): of its ONNX files, by name
         files (ServedModelFiles | Unset):
@@ -76,7 +76,7 @@ class ServedModel:
     truncation_cutoff: int | None | Unset = UNSET
     network: ServedModelNetwork | Unset = UNSET
     heads_read: ServedModelHeadsRead | Unset = "one_layer"
-    attributes: list[AttributeCard] | Unset = UNSET
+    attributes: list[ServedAttribute] | Unset = UNSET
     inversion: InversionCard | None | Unset = UNSET
     onnx: ServedModelOnnx | Unset = UNSET
     files: ServedModelFiles | Unset = UNSET
@@ -200,9 +200,9 @@ class ServedModel:
 
     @classmethod
     def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
-        from ..models.attribute_card import AttributeCard  # noqa: PLC0415
         from ..models.inversion_card import InversionCard  # noqa: PLC0415
         from ..models.provenance import Provenance  # noqa: PLC0415
+        from ..models.served_attribute import ServedAttribute  # noqa: PLC0415
         from ..models.served_model_files import ServedModelFiles  # noqa: PLC0415
         from ..models.served_model_methods import ServedModelMethods  # noqa: PLC0415
         from ..models.served_model_network import ServedModelNetwork  # noqa: PLC0415
@@ -278,11 +278,11 @@ class ServedModel:
             heads_read = check_served_model_heads_read(_heads_read)
 
         _attributes = d.pop("attributes", UNSET)
-        attributes: list[AttributeCard] | Unset = UNSET
+        attributes: list[ServedAttribute] | Unset = UNSET
         if _attributes is not UNSET:
             attributes = []
             for attributes_item_data in _attributes:
-                attributes_item = AttributeCard.from_dict(attributes_item_data)
+                attributes_item = ServedAttribute.from_dict(attributes_item_data)
 
                 attributes.append(attributes_item)
 

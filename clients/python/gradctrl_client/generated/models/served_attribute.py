@@ -14,26 +14,24 @@ if TYPE_CHECKING:
     from ..models.edit_defaults import EditDefaults
 
 
-T = TypeVar("T", bound="AttributeCard")
+T = TypeVar("T", bound="ServedAttribute")
 
 
 @_attrs_define
-class AttributeCard:
-    """One attribute with its named classes; index order is the order of the logits.
+class ServedAttribute:
+    """An attribute with all its fields, those too that stored cards leave out.
 
-    A binary attribute has two classes: its single logit is positive for the second one.
-
-        Attributes:
-            name (str):
-            classes (list[str]):
-            defaults (EditDefaults | Unset): What an edit does where the request is silent.
-            validation_accuracy (float | None | Unset):
-            validation_samples (int | None | Unset):
-            training_samples_per_class (int | None | Unset):
-            labelled_by (None | str | Unset):
-            latent_std (float | Unset): standard deviation of sampled latents as its head reads them, root mean square over
-                channels; gradctrl averages the row of this attribute over normal noise of that size when it edits it; 0: it
-                does not Default: 0.0.
+    Attributes:
+        name (str):
+        classes (list[str]):
+        defaults (EditDefaults | Unset): What an edit does where the request is silent.
+        validation_accuracy (float | None | Unset):
+        validation_samples (int | None | Unset):
+        training_samples_per_class (int | None | Unset):
+        labelled_by (None | str | Unset):
+        latent_std (float | Unset): standard deviation of sampled latents as its head reads them, root mean square over
+            channels; gradctrl averages the row of this attribute over normal noise of that size when it edits it; 0: it
+            does not Default: 0.0.
     """
 
     name: str
@@ -159,7 +157,7 @@ class AttributeCard:
 
         latent_std = d.pop("latent_std", UNSET)
 
-        attribute_card = cls(
+        served_attribute = cls(
             name=name,
             classes=classes,
             defaults=defaults,
@@ -170,4 +168,4 @@ class AttributeCard:
             latent_std=latent_std,
         )
 
-        return attribute_card
+        return served_attribute
