@@ -54,10 +54,16 @@ def make_encoder(
     images: Path | None = None,
     copy_to: Path | None = None,  # also write the files that the repository ships
     report: Callable[[int, int, float], None] = lambda done, total, loss: None,
+    should_stop: Callable[[], bool] = lambda: False,
 ) -> MadeEncoder:
-    """Train or continue, store a new version; EncoderTrainingError for unusable images."""
+    """Train or continue, store a new version; EncoderTrainingError for unusable images.
+
+    KeyboardInterrupt where it should stop before the end; the folder has all steps until there.
+    """
     dataset = None if images is None else read_dataset(images, model.card.resolution)
-    encoder = train_encoder(model, folder, options, dataset, report)
+    encoder = train_encoder(model, folder, options, dataset, report, should_stop)
+    if should_stop():
+        raise KeyboardInterrupt
     path = folder / ENCODER_FILE
     save_encoder(encoder, path)
     card = measured_card(model)

@@ -16,6 +16,7 @@ from export.commands.app import BankFolder, Name, app, console, progress_bar, re
 from export.encoder_training import EncoderOptions
 from export.encoders import make_encoder
 from export.labels import read_labels
+from export.stopping import stop_on_signal
 from export.teaching import TeachOptions, teach_model
 from export.tuning import TuneOptions, store_tuned, tune_model
 from model_store import find_model
@@ -162,7 +163,7 @@ def train_encoder_(
     torch.set_num_threads(1)
     options = EncoderOptions(steps=steps, batch=batch, seed=seed, latents_only=latents_only)
     folder = Path(".cache") / f"encoder-{name.partition(':')[0]}" if output is None else output
-    with resumable(), progress_bar() as progress:
+    with resumable(), stop_on_signal() as should_stop, progress_bar() as progress:
         task = progress.add_task("training", total=steps)
         made = make_encoder(
             find_model(name),
@@ -173,6 +174,7 @@ def train_encoder_(
             lambda done, total, loss: progress.update(
                 task, completed=done, description=f"training, loss {loss:.3f}"
             ),
+            should_stop,
         )
     card = made.model.card.inversion
     assert card is not None

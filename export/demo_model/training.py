@@ -5,14 +5,12 @@ draws its images, flips and latents from the seed and k alone, so that a run tha
 continued equals one that was not. Writes state, weights, sheets and log.txt.
 """
 
-import signal
 import time
 from argparse import ArgumentParser
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
 
 import numpy as np
 import torch
@@ -37,6 +35,7 @@ from export.demo_model.avatar_networks import (
 from export.demo_model.checkpoints import load_training, load_weights, save_training
 from export.demo_model.dataset import TRAIN, open_split
 from export.demo_model.sheets import generate, save_sheet
+from export.stopping import stop_on_signal
 from model_store.networks.discriminator import DiscriminatorSizes
 from model_store.networks.stylegan2_initial import Stylegan2Sizes
 
@@ -215,23 +214,10 @@ def main() -> None:
         start_images=int(arguments.start_kimg * 1000),
         step=StepOptions(r1_gamma=arguments.r1_gamma),
     )
-    stopping = stop_on_signal()
     arguments.output.mkdir(parents=True, exist_ok=True)
-    with (arguments.output / "log.txt").open("a", buffering=1) as log:
+    with stop_on_signal() as stopping, (arguments.output / "log.txt").open("a", buffering=1) as log:
         images = open_split(arguments.data, TRAIN).images
         train(images, arguments.output, options, lambda line: print(line, file=log), stopping)
-
-
-def stop_on_signal() -> Callable[[], bool]:
-    """A question that is answered with yes after SIGTERM or SIGINT, which then end nothing."""
-    received: list[int] = []
-
-    def note(number: int, frame: FrameType | None) -> None:
-        received.append(number)
-
-    signal.signal(signal.SIGTERM, note)
-    signal.signal(signal.SIGINT, note)
-    return lambda: bool(received)
 
 
 if __name__ == "__main__":

@@ -50,6 +50,16 @@ def test_a_stopped_run_continues_as_if_it_had_not_been(own: StoredModel, tmp_pat
         assert torch.equal(one, other)
 
 
+def test_a_stopped_encoder_is_not_stored(own: StoredModel, tmp_path: Path) -> None:
+    counted = iter(range(100))
+    with pytest.raises(KeyboardInterrupt):
+        make_encoder(own, tmp_path, OPTIONS, should_stop=lambda: next(counted) >= 7)
+    assert find_model("tiny-inverted").tag == own.tag
+    done: list[int] = []
+    train_encoder(own, tmp_path, OPTIONS, report=lambda step, total, loss: done.append(step))
+    assert done == list(range(8, OPTIONS.steps + 1))  # all steps before the stop are kept
+
+
 def test_another_run_is_refused(own: StoredModel, tmp_path: Path) -> None:
     train_encoder(own, tmp_path, OPTIONS)
     with pytest.raises(EncoderTrainingError, match="another run"):

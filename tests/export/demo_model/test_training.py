@@ -1,6 +1,5 @@
 """A run that was stopped and continued equals one that was not, bit for bit."""
 
-import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from safetensors.torch import load_file
 from export.demo_model.adversarial import Players
 from export.demo_model.avatar_networks import as_generator
 from export.demo_model.checkpoints import CheckpointStateError
-from export.demo_model.training import draw_images, fresh_players, stop_on_signal, train
+from export.demo_model.training import draw_images, fresh_players, train
 from tests.export.demo_model.tiny_runs import BATCH, tiny_images, tiny_options
 
 STEPS = 6
@@ -116,16 +115,3 @@ def test_images_are_scaled_and_some_mirrored() -> None:
 def test_players_depend_on_the_seed_alone() -> None:
     first, second = (everything(fresh_players(tiny_options(1))) for _ in range(2))
     assert all(torch.equal(tensor, second[name]) for name, tensor in first.items())
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_asks_to_stop(number: signal.Signals) -> None:
-    handlers = {one: signal.getsignal(one) for one in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        should_stop = stop_on_signal()
-        assert not should_stop()
-        signal.raise_signal(number)
-        assert should_stop()
-    finally:
-        for one, handler in handlers.items():
-            signal.signal(one, handler)
