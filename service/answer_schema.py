@@ -197,7 +197,7 @@ class ModelsAnswer(Answer):
 
 
 class ErrorDetail(BaseModel):
-    """Why a request was refused."""
+    """Why a request was refused; what has no value is left out."""
 
     code: str
     message: str

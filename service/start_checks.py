@@ -54,7 +54,7 @@ def _check_access(config: Settings, host: str) -> None:
         if config.api_keys_file is not None:
             read_keys(config.api_keys_file)
     except (ExposedError, KeyFileError) as error:
-        raise StartError(f"{error}") from error
+        raise StartError(str(error)) from error
 
 
 def _check_ports(config: Settings, host: str, port: int) -> None:
@@ -143,7 +143,7 @@ def _check_sessions(config: Settings, served: Sequence[StoredModel]) -> None:
         for model in served:
             open_onnx(model, provider, threads=1)
     except OnnxError as error:
-        raise StartError(f"{error}") from error
+        raise StartError(str(error)) from error
 
 
 def _check_signing(config: Settings) -> None:
@@ -151,7 +151,7 @@ def _check_signing(config: Settings) -> None:
     try:
         signing_of(config)
     except SigningError as error:
-        raise StartError(f"{error}") from error
+        raise StartError(str(error)) from error
 
 
 def _check_graphs(config: Settings) -> None:

@@ -20,7 +20,7 @@ def text_of(part: object) -> object:
 
 def upload_body(request: str, image: bytes) -> EditBody:
     """The edit that starts from an uploaded image; ApiError names the field that is wrong."""
-    expect_shallow(request.encode(), "request")
+    expect_shallow(request.encode(errors="replace"), "request")  # a charset may make any text
     try:
         values = json.loads(request)
     except (ValueError, RecursionError) as error:

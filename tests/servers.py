@@ -126,3 +126,11 @@ def try_service(home: Path, *arguments: str) -> "subprocess.CompletedProcess[str
     env = {**os.environ, "BENTOML_HOME": str(home)}
     command = [sys.executable, "-m", "service", *arguments]
     return subprocess.run(command, env=env, capture_output=True, text=True, timeout=60)
+
+
+def refused_start(home: Path, *arguments: str) -> str:
+    """The one line of stderr with which `python -m service` refuses to begin."""
+    done = try_service(home, *arguments)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1, done.stderr
+    return done.stderr

@@ -560,7 +560,7 @@ export interface components {
         };
         /**
          * ErrorDetail
-         * @description Why a request was refused.
+         * @description Why a request was refused; what has no value is left out.
          */
         ErrorDetail: {
             /** Code */

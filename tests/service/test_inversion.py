@@ -147,6 +147,16 @@ def test_the_request_of_an_upload_may_be_a_file(service_url: str, sample: bytes)
     assert upload_with(many).json()["error"]["allowed"] == [0, MAX_PARTS]
 
 
+def test_a_charset_that_makes_no_text_is_refused_too(service_url: str, sample: bytes) -> None:
+    """A lone surrogate, which nothing can write as UTF-8 again."""
+    parts = {"image": ("photo.png", sample), "request": (None, rb'{"edits": "\ud800"}')}
+    asked = httpx.Request("POST", f"{service_url}/v1/edit/upload", files=parts)
+    content = f"{asked.headers['content-type']}; charset=unicode_escape"
+    answer = httpx.post(asked.url, content=asked.read(), headers={"content-type": content})
+    assert answer.status_code == httpx.codes.BAD_REQUEST, answer.text
+    assert answer.json()["error"]["field"] == "request.edits"
+
+
 @pytest.mark.parametrize(
     ("request_field", "field"),
     [

@@ -8,7 +8,7 @@ import pytest
 from model_store import StoredModel
 from service.__main__ import become_server, keep_paths
 from service.settings import Settings
-from tests.servers import free_port, try_service
+from tests.servers import free_port, refused_start, try_service
 
 
 @pytest.mark.parametrize(
@@ -33,10 +33,7 @@ def test_a_bad_setting_is_one_line(
     line: str,
 ) -> None:
     monkeypatch.setenv(f"GRADCTRL_{variable}", value)
-    done = try_service(bentoml_home, "--port", str(free_port()), "--models", "tiny")
-    assert done.returncode == 1
-    assert line in done.stderr
-    assert done.stderr.count("\n") == 1
+    assert line in refused_start(bentoml_home, "--port", str(free_port()), "--models", "tiny")
 
 
 def test_a_misspelt_setting_is_named_with_the_one_that_is_meant(
@@ -64,16 +61,13 @@ def test_workers_in_another_folder_get_the_same_files(
 
 
 def test_an_empty_store_is_one_line(tmp_path: Path) -> None:
-    done = try_service(tmp_path)
-    assert done.returncode == 1
-    assert done.stderr == "error: the model store is empty; run: gradctrl fetch avatars\n"
+    line = refused_start(tmp_path)
+    assert line == "error: the model store is empty; run: gradctrl fetch avatars\n"
 
 
 def test_an_unknown_model_is_one_line(tiny: StoredModel, bentoml_home: Path) -> None:
-    done = try_service(bentoml_home, "--models", "tiny,nobody")
-    assert done.returncode == 1
-    assert done.stderr.startswith("error: no model 'nobody' in the store; it holds [")
-    assert done.stderr.count("\n") == 1
+    line = refused_start(bentoml_home, "--models", "tiny,nobody")
+    assert line.startswith("error: no model 'nobody' in the store; it holds [")
 
 
 def test_help_lists_every_setting(bentoml_home: Path) -> None:

@@ -21,7 +21,7 @@ class ErrorAnswer:
     """Body of every 4xx and 5xx answer.
 
     Attributes:
-        error (ErrorDetail): Why a request was refused.
+        error (ErrorDetail): Why a request was refused; what has no value is left out.
     """
 
     error: ErrorDetail

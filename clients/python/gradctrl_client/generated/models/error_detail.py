@@ -16,7 +16,7 @@ T = TypeVar("T", bound="ErrorDetail")
 
 @_attrs_define
 class ErrorDetail:
-    """Why a request was refused.
+    """Why a request was refused; what has no value is left out.
 
     Attributes:
         code (str):
