@@ -11,8 +11,9 @@ from torch.nn.functional import pad
 
 from editing import StackedHeads, latent_logits, log_odds
 from export.evaluation.judging import Judge
-from export.reading import ImageReader, small_images
+from export.reading import ImageReader
 from export.rendering import Renderer
+from export.sights import See
 from model_store import Generator
 
 # Log-odds [N, A, K] of the images of latents [N, L, C] with style offsets [N, S] or None.
@@ -43,13 +44,13 @@ def image_onlooker(generator: Generator, judge: Judge) -> Onlooker:
     return Onlooker(tuple(one.name for one in judge.attributes), margins, True)
 
 
-def reader_onlooker(generator: Generator, readers: Mapping[str, ImageReader]) -> Onlooker:
+def reader_onlooker(generator: Generator, see: See, readers: Mapping[str, ImageReader]) -> Onlooker:
     """Renders edits and lets image readers label them."""
     renderer = Renderer(generator)
 
     def margins(latents: Tensor, offsets: Tensor | None) -> Tensor:
-        images = small_images(renderer.images(latents, offsets))
-        read = [torch.from_numpy(one.probabilities(images)) for one in readers.values()]
+        sights = see(renderer.images(latents, offsets))
+        read = [torch.from_numpy(one.probabilities(sights)) for one in readers.values()]
         logits = [probabilities.clamp_min(_LEAST).log() for probabilities in read]
         most = max(one.shape[1] for one in logits)
         padded = [pad(one, (0, most - one.shape[1]), value=-torch.inf) for one in logits]

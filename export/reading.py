@@ -1,26 +1,25 @@
 """Reads one attribute in images after a few labelled ones.
 
-A linear classifier on the pixels of a window of the image; cross-validation chooses the window.
-Enough where the subject sits in the same place in all samples of a GAN, as aligned faces do. Knows
-nothing about latents.
+A linear classifier on a view: the pixels of a window of the image or, of faces, who they are.
+Cross-validation chooses the view. Enough where the subject sits in the same place in all samples of
+a GAN, as aligned faces do. Knows nothing about latents.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
-from PIL import Image
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
 from export.errors import LabelError
+from export.sights import SIDE, Sights
 
-_SIDE = 64  # pixels at which images are read
 _GRID = 8  # windows are made of so many cells per side
 _WINDOW_CELLS = (2, 3, 5, 8)
 _FOLDS = 5
-_CHOOSING = 50  # labelled samples of a class that choose the window; the fit learns from all
+_CHOOSING = 50  # labelled samples of a class that choose the view; the fit learns from all
 _TOLERANCE = 5e-4  # of the gradient: finer fits read no better, coarser ones worse
 _INVERSE_PENALTY = 0.1  # scikit-learn's C
 _LEAST = 1e-12  # probability: a logarithm needs more than none
@@ -29,48 +28,64 @@ _MOST_CONFIDENT = 600
 _OWN_WEIGHT = 3.0  # of a labelled sample against one that the first fit read
 
 
+class View(Protocol):
+    """What a reader looks at."""
+
+    def points(self, sights: Sights) -> np.ndarray:
+        """Numbers [N, F], float32."""
+        ...
+
+
 @dataclass(frozen=True)
 class Window:
-    """A square of cells."""
+    """The pixels of a square of cells."""
 
     top: int
     left: int
     cells: int
+
+    def points(self, sights: Sights) -> np.ndarray:
+        """Numbers [N, F], float32, 0..255."""
+        cell = SIDE // _GRID
+        rows = slice(self.top * cell, (self.top + self.cells) * cell)
+        columns = slice(self.left * cell, (self.left + self.cells) * cell)
+        pixels = sights.pixels[:, rows, columns]
+        return pixels.reshape(len(pixels), -1).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class FaceView:
+    """Who a face is, by a network that was taught to tell people apart."""
+
+    def points(self, sights: Sights) -> np.ndarray:
+        """Numbers [N, 128], float32, a copy."""
+        assert sights.faces is not None, "chosen for images with faces"
+        return sights.faces.copy()
 
 
 @dataclass(frozen=True)
 class ImageReader:
     """A fitted classifier of one attribute."""
 
-    window: Window
-    center: np.ndarray  # [F], of the pixels in the window
+    view: View
+    center: np.ndarray  # [F], of the points of the view
     scale: float
     classifier: Any  # of scikit-learn
     cross_validated: float  # accuracy on the labelled samples, each read by others' labels
 
-    def probabilities(self, images: np.ndarray) -> np.ndarray:
-        """Of every class [N, K], float32; images [N, 64, 64, 3], uint8."""
-        pixels = (_pixels(images, self.window) - self.center) / self.scale
-        return np.asarray(self.classifier.predict_proba(pixels), dtype=np.float32)
-
-
-def small_images(images: np.ndarray) -> np.ndarray:
-    """Images uint8 [N, H, W, 3] as readers see them: [N, 64, 64, 3], uint8."""
-    if images.shape[1:3] == (_SIDE, _SIDE):
-        return images
-    side = (_SIDE, _SIDE)
-    return np.stack(
-        [np.asarray(Image.fromarray(one).resize(side, Image.Resampling.BOX)) for one in images]
-    )
+    def probabilities(self, sights: Sights) -> np.ndarray:
+        """Of every class [N, K], float32."""
+        points = (self.view.points(sights) - self.center) / self.scale
+        return np.asarray(self.classifier.predict_proba(points), dtype=np.float32)
 
 
 def fit_reader(
-    images: np.ndarray,  # [N, 64, 64, 3], uint8
+    sights: Sights,
     chosen: np.ndarray,  # [n], indices of the labelled ones
     labels: np.ndarray,  # [n], int64, 0..K-1
     seed: int = 0,
 ) -> ImageReader:
-    """A reader that learned from the chosen images.
+    """A reader that learned from the chosen images out of N.
 
     It learns twice: from the labelled samples, then also from those that it read most surely.
     LabelError for a class with fewer samples than folds.
@@ -78,33 +93,31 @@ def fit_reader(
     if np.bincount(labels).min() < _FOLDS:
         raise LabelError(f"needs {_FOLDS} labelled samples of every class to read images")
     few = _at_most(_CHOOSING, labels, np.random.default_rng(seed))
-    window, accuracy = _best_window(images, chosen[few], labels[few], seed)
-    pixels = _pixels(images, window)
-    center = pixels.mean(axis=0)
-    pixels -= center
-    scale = max(float(pixels.std()), 1e-6)
-    pixels /= scale
-    first = _fit(pixels[chosen], labels).predict_proba(pixels)
+    view, accuracy = _best_view(sights.of(chosen[few]), labels[few], seed)
+    points = view.points(sights)
+    center = points.mean(axis=0)
+    points -= center
+    scale = max(float(points.std()), 1e-6)
+    points /= scale
+    first = _fit(points[chosen], labels).predict_proba(points)
     sure = _surest(first, np.random.default_rng(seed))
     weights = np.repeat([_OWN_WEIGHT, 1.0], [len(chosen), len(sure)])
     targets = np.concatenate([labels, first[sure].argmax(axis=1)])
-    second = _fit(pixels[np.concatenate([chosen, sure])], targets, weights)
-    return ImageReader(window, center, scale, second, accuracy)
+    second = _fit(points[np.concatenate([chosen, sure])], targets, weights)
+    return ImageReader(view, center, scale, second, accuracy)
 
 
-def _best_window(
-    images: np.ndarray, chosen: np.ndarray, labels: np.ndarray, seed: int
-) -> tuple[Window, float]:
-    """The window with the best mean log-likelihood under cross-validation, and its accuracy."""
+def _best_view(sights: Sights, labels: np.ndarray, seed: int) -> tuple[View, float]:
+    """The view with the best mean log-likelihood under cross-validation, and its accuracy."""
     folds = StratifiedKFold(_FOLDS, shuffle=True, random_state=seed)
-    best: tuple[float, Window, float] | None = None
-    for window in _windows():
-        points = _compressed(_pixels(images[chosen], window))
+    best: tuple[float, View, float] | None = None
+    for view in _views(sights):
+        points = _compressed(view.points(sights))
         found = cross_val_predict(_classifier(), points, labels, cv=folds, method="predict_proba")
         own = found[np.arange(len(labels)), labels]
         likelihood = float(np.log(own.clip(_LEAST)).mean())
         if best is None or likelihood > best[0]:
-            best = likelihood, window, float((found.argmax(axis=1) == labels).mean())
+            best = likelihood, view, float((found.argmax(axis=1) == labels).mean())
     assert best is not None
     return best[1], best[2]
 
@@ -115,23 +128,18 @@ def _at_most(per_class: int, labels: np.ndarray, rng: np.random.Generator) -> np
     return np.sort(np.concatenate([of_class[:per_class] for of_class in members]))
 
 
-def _windows() -> Iterator[Window]:
+def _views(sights: Sights) -> Iterator[View]:
+    if sights.faces is not None:
+        yield FaceView()
     for cells in _WINDOW_CELLS:
         for top in range(_GRID - cells + 1):
             for left in range(_GRID - cells + 1):
                 yield Window(top, left, cells)
 
 
-def _pixels(images: np.ndarray, window: Window) -> np.ndarray:  # [N, F], float32
-    cell = _SIDE // _GRID
-    rows = slice(window.top * cell, (window.top + window.cells) * cell)
-    columns = slice(window.left * cell, (window.left + window.cells) * cell)
-    return images[:, rows, columns].reshape(len(images), -1).astype(np.float32)
-
-
-def _compressed(pixels: np.ndarray) -> np.ndarray:
+def _compressed(points: np.ndarray) -> np.ndarray:
     """The same points, scaled, in as many dimensions as they span: only distances count."""
-    centred = pixels - pixels.mean(axis=0)
+    centred = points - points.mean(axis=0)
     left, scale, _ = np.linalg.svd(centred / max(float(centred.std()), 1e-6), full_matrices=False)
     return np.asarray(left * scale)
 

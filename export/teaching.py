@@ -8,6 +8,7 @@ from that too: a walk leaves the places where a bank has samples.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import torch
@@ -28,9 +29,10 @@ from editing import (
 from export.banks import Bank
 from export.errors import LabelError
 from export.labels import AttributeLabels
-from export.reading import ImageReader, fit_reader, small_images
+from export.reading import ImageReader, fit_reader
 from export.rendering import Renderer
 from export.sampling import drawn_labels, sample_latents
+from export.sights import See, Sights, eyes_for, look_through
 from export.training import (
     MAX_VALIDATION,
     Selection,
@@ -84,9 +86,10 @@ def teach_model(
     """
     options = options or TeachOptions()
     chosen = choose_labelled(labels, options)
-    images = small_images(bank.images)
-    readers = fit_readers(images, labels, chosen, options.seed, progress)
-    lesson = _of_bank(bank, images, labels, chosen, readers)
+    see = eyes_for(model)
+    sights = look_through(bank.images, see, partial(progress, "looking"))
+    readers = fit_readers(sights, labels, chosen, options.seed, progress)
+    lesson = _of_bank(bank, sights, labels, chosen, readers)
     generator = model.generator()
     metric = None if model.card.edit_space == "z" else style_map(styled(generator))
     heads = _distil([lesson], metric, options, progress)
@@ -94,7 +97,7 @@ def teach_model(
     for turn in range(options.rounds):
         progress("walking", turn, options.rounds)
         walked = _walk(generator, stack_heads(heads), lesson.points, turn, options)
-        lessons += _COPIES * [_read(generator, walked, list(readers.values()))]
+        lessons += _COPIES * [_read(generator, see, walked, list(readers.values()))]
         heads = _distil(lessons, metric, options, progress)
     return [
         _as_trained(name, one, chosen[name], heads[a], readers[name], bank, options)
@@ -119,7 +122,7 @@ def choose_labelled(
 
 
 def fit_readers(
-    images: np.ndarray,  # [N, 64, 64, 3], uint8
+    sights: Sights,
     labels: Mapping[str, AttributeLabels],
     chosen: Mapping[str, np.ndarray],
     seed: int,
@@ -131,7 +134,7 @@ def fit_readers(
         progress(f"reading {name}", done, len(labels))
         try:
             own = chosen[name]
-            readers[name] = fit_reader(images, own, one.labels()[own], seed)
+            readers[name] = fit_reader(sights, own, one.labels()[own], seed)
         except LabelError as error:
             raise LabelError(f"{name}: {error}") from error
     return readers
@@ -139,7 +142,7 @@ def fit_readers(
 
 def _of_bank(
     bank: Bank,
-    images: np.ndarray,
+    sights: Sights,
     labels: Mapping[str, AttributeLabels],
     chosen: Mapping[str, np.ndarray],
     readers: Mapping[str, ImageReader],
@@ -147,7 +150,7 @@ def _of_bank(
     """The whole bank; labelled samples keep their labels."""
     targets = []
     for name, one in labels.items():
-        read = readers[name].probabilities(images)
+        read = readers[name].probabilities(sights)
         own = chosen[name]
         read[own] = np.eye(len(one.classes), dtype=np.float32)[one.labels()[own]]
         targets.append(torch.from_numpy(read))
@@ -215,9 +218,11 @@ def _random_plan(heads: StackedHeads, starts: Tensor, rng: np.random.Generator) 
     )
 
 
-def _read(generator: Generator, latents: Tensor, readers: Sequence[ImageReader]) -> _Lesson:
-    small = small_images(Renderer(generator).images(latents))
-    targets = [torch.from_numpy(reader.probabilities(small)) for reader in readers]
+def _read(
+    generator: Generator, see: See, latents: Tensor, readers: Sequence[ImageReader]
+) -> _Lesson:
+    sights = see(Renderer(generator).images(latents))
+    targets = [torch.from_numpy(reader.probabilities(sights)) for reader in readers]
     return _Lesson(latents.flatten(1), targets)
 
 

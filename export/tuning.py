@@ -17,10 +17,10 @@ from export.evaluation import make_judge
 from export.labels import read_labels
 from export.onlookers import Onlooker, image_onlooker, reader_onlooker
 from export.outcomes import Outcome, Samples, draw_samples, edit_samples
-from export.reading import small_images
+from export.sights import eyes_for, look_through
 from export.strips import LocalModel, load_local
 from export.teaching import TeachOptions, choose_labelled, fit_readers
-from model_store import AttributeCard, StoredModel, save_attributes
+from model_store import AttributeCard, Generator, StoredModel, save_attributes
 
 VALIDATION_SEEDS = 1_000_000  # first seed; banks start at 0, test pools at 10,000,000
 _LONGEST_WALK = 40  # steps without a goal
@@ -67,7 +67,7 @@ def tune_model(
 ) -> list[Tuned]:
     """New defaults for the attributes of the options; the same options give the same ones."""
     local = load_local(model)
-    onlooker = _onlooker(local, bank, folder, options)
+    onlooker = _onlooker(model, local.generator, bank, folder, options)
     names = options.attributes or onlooker.attributes
     if unseen := [name for name in names if name not in onlooker.attributes]:
         known = ", ".join(onlooker.attributes)
@@ -100,9 +100,11 @@ def store_tuned(
     return save_attributes(model, same, {})
 
 
-def _onlooker(local: LocalModel, bank: Bank, folder: Path, options: TuneOptions) -> Onlooker:
+def _onlooker(
+    model: StoredModel, generator: Generator, bank: Bank, folder: Path, options: TuneOptions
+) -> Onlooker:
     """The named labelers, or image readers that learn from the bank as the heads did."""
-    generator, card = local.generator, local.generator.card
+    card = model.card
     if options.labelers:
         probe = np.asarray(bank.images[:1])
         return image_onlooker(
@@ -120,8 +122,9 @@ def _onlooker(local: LocalModel, bank: Bank, folder: Path, options: TuneOptions)
             count = one.training_samples_per_class or TeachOptions.per_class
             own = {one.name: known[one.name]}
             chosen |= choose_labelled(own, TeachOptions(count, seed=options.seed))
-    readers = fit_readers(small_images(bank.images), known, chosen, options.seed)
-    return reader_onlooker(generator, readers)
+    see = eyes_for(model)
+    readers = fit_readers(look_through(bank.images, see), known, chosen, options.seed)
+    return reader_onlooker(generator, see, readers)
 
 
 def tune_attribute(

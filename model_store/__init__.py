@@ -31,6 +31,7 @@ from model_store.errors import (
     PlanError,
     UnknownModelError,
 )
+from model_store.face_finders import face_finder
 from model_store.files import sha256_of
 from model_store.freed_memory import keep_freed_memory, share_one_heap
 from model_store.generators import (
@@ -213,6 +214,7 @@ __all__ = [
     "crop",
     "default_steps",
     "expect_order",
+    "face_finder",
     "features_of",
     "find_model",
     "first_guess",

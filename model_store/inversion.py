@@ -11,20 +11,17 @@ from typing import Literal
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
 from editing import Problem, Tuned, TuningOptions, to_latents, tune
 from model_store.cards import ModelCard, Space
 from model_store.encoders import read_encoder
-from model_store.errors import CheckpointError, CorruptModelError
+from model_store.face_finders import face_finder
 from model_store.generators import Generator
 from model_store.networks.encoder import Encoder
 from model_store.perceptual import FeatureKind, Features, features_of
 from model_store.photos import (
     CELEBA_TEMPLATE,
-    FACES_FILE,
     FaceFinder,
     Placement,
     crop,
@@ -88,7 +85,7 @@ def load_inverter(
         kind,
         mean.to(device),
         spread.to(device),
-        _finder(model),
+        face_finder(model),
         device,
     )
 
@@ -194,12 +191,3 @@ def tunable_names(tensors: Collection[str]) -> list[str]:
     fixed = ("mapping.", "synthesis.resample_filter", "synthesis.input.")
     ends = ("noise_strength", "w_avg", "magnitude_ema", "filter")
     return [name for name in tensors if not name.startswith(fixed) and not name.endswith(ends)]
-
-
-def _finder(model: StoredModel) -> FaceFinder | None:
-    if FACES_FILE not in model.card.files:
-        return None
-    try:
-        return FaceFinder(load_file(model.path / FACES_FILE))
-    except (OSError, SafetensorError, CheckpointError) as error:
-        raise CorruptModelError(f"{model.tag}: {FACES_FILE}: {error}") from error

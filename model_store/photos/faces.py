@@ -76,9 +76,18 @@ class FaceFinder:
 
     def likeness(self, one: np.ndarray, other: np.ndarray) -> float | None:
         """As recogniser.same_person, of aligned faces [R, R, 3], uint8; None where not stored."""
-        if not recogniser.is_stored(self._tensors):
+        if not self.recognises:
             return None
         return recogniser.same_person(self._tensors, one, other)
+
+    @property
+    def recognises(self) -> bool:
+        """Whether it has descriptors."""
+        return recogniser.is_stored(self._tensors)
+
+    def descriptors(self, faces: np.ndarray) -> np.ndarray:  # [N, 128], float32
+        """As recogniser.descriptors, of aligned faces [N, R, R, 3], uint8."""
+        return recogniser.descriptors(self._tensors, faces).numpy()
 
     def _detect(self, pixels: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray]:
         """Boxes [B, 4] in pixels and scores [B] above MIN_SCORE."""

@@ -1,10 +1,10 @@
-"""Whether two aligned faces are the same person: a published descriptor network in torch.
+"""Who aligned faces are: a published descriptor network in torch.
 
 The face recognition network of face-api (MIT; dlib's residual network of 128 numbers), as
 `gradctrl fetch` converts and stores it. Knows nothing about finding faces.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -13,6 +13,8 @@ from torch import Tensor
 from torch.nn import functional
 
 _SIDE = 150
+_NUMBERS = 128  # of a descriptor
+_AT_ONCE = 32  # faces
 _MEAN = (122.782, 117.001, 104.298)  # RGB, 0..255
 # Of an aligned square: what dlib cuts around eyes and mouth (left, top, right, bottom as shares).
 _CROP = (14 / 64, 22 / 64, 50 / 64, 58 / 64)
@@ -37,11 +39,21 @@ def same_person(
     other: np.ndarray,
 ) -> float:
     """1 less the distance of their descriptors: 1 for equal, above 0.4 usually the same person."""
-    first, second = _descriptors(tensors, [one, other])
+    first, second = descriptors(tensors, [one, other])
     return float(1 - torch.linalg.vector_norm(first - second))
 
 
-def _descriptors(tensors: Mapping[str, Tensor], faces: list[np.ndarray]) -> Tensor:  # [N, 128]
+@torch.inference_mode()
+def descriptors(
+    tensors: Mapping[str, Tensor],
+    faces: Sequence[np.ndarray] | np.ndarray,  # N of [R, R, 3], uint8, aligned
+) -> Tensor:  # [N, 128], float32
+    """Who faces are: those of one person are near each other."""
+    parts = [faces[first : first + _AT_ONCE] for first in range(0, len(faces), _AT_ONCE)]
+    return torch.cat([torch.empty(0, _NUMBERS), *(_descriptors(tensors, part) for part in parts)])
+
+
+def _descriptors(tensors: Mapping[str, Tensor], faces: Iterable[np.ndarray]) -> Tensor:  # [N, 128]
     x = torch.stack([_input(face) for face in faces])
     x = functional.relu(_scaled(x, tensors, "conv32_down", stride=2, padding=0))
     x = functional.max_pool2d(x, 3, 2)

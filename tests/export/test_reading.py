@@ -4,10 +4,15 @@ import numpy as np
 import pytest
 
 from export.errors import LabelError
-from export.reading import Window, fit_reader, small_images
+from export.reading import FaceView, Window, fit_reader
+from export.sights import Sights, see
 
 RNG = np.random.default_rng(0)
 LABELS = RNG.integers(0, 3, 400)
+
+
+def sights() -> Sights:
+    return see(pictures())
 
 
 def pictures() -> np.ndarray:
@@ -19,10 +24,10 @@ def pictures() -> np.ndarray:
 
 
 def test_the_window_that_shows_the_class_is_found_and_read() -> None:
-    images = pictures()
+    images = sights()
     chosen = np.concatenate([np.flatnonzero(k == LABELS)[:30] for k in range(3)])
     reader = fit_reader(images, chosen, LABELS[chosen])
-    assert reader.window == Window(1, 5, 2)
+    assert reader.view == Window(1, 5, 2)
     probabilities = reader.probabilities(images)
     assert probabilities.dtype == np.float32
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
@@ -34,26 +39,48 @@ def test_the_window_that_shows_the_class_is_found_and_read() -> None:
 def test_many_labels_cost_no_longer_search_for_a_window(monkeypatch: pytest.MonkeyPatch) -> None:
     searched: list[np.ndarray] = []
 
-    def spy(images: np.ndarray, chosen: np.ndarray, labels: np.ndarray, seed: int) -> object:
+    def spy(few: Sights, labels: np.ndarray, seed: int) -> object:
         searched.append(np.bincount(labels))
-        np.testing.assert_array_equal(LABELS[chosen], labels)
+        assert len(few.pixels) == len(labels)
         return Window(1, 5, 2), 1.0
 
-    monkeypatch.setattr("export.reading._best_window", spy)
+    monkeypatch.setattr("export.reading._best_view", spy)
     chosen = np.arange(300)
-    reader = fit_reader(pictures(), chosen, LABELS[chosen])
+    reader = fit_reader(sights(), chosen, LABELS[chosen])
     np.testing.assert_array_equal(searched, [[50, 50, 50]])
     others = np.arange(300, 400)
-    found = reader.probabilities(pictures())[others].argmax(axis=1)
+    found = reader.probabilities(sights())[others].argmax(axis=1)
     assert (found == LABELS[others]).mean() > 0.97
 
 
-def test_other_sizes_are_read_at_64_pixels() -> None:
-    large = np.repeat(np.repeat(pictures()[:2], 2, axis=1), 2, axis=2)
-    np.testing.assert_array_equal(small_images(large), large[:, ::2, ::2])
+def faces(shift: float) -> np.ndarray:
+    """Descriptors that differ by class in three of 128 numbers, by so many standard deviations."""
+    found = RNG.normal(0, 1, (400, 128))
+    found[np.arange(400), LABELS] += shift
+    return found.astype(np.float32)
+
+
+def test_who_a_face_is_is_read_where_it_tells_more_than_any_window() -> None:
+    chosen = np.concatenate([np.flatnonzero(k == LABELS)[:30] for k in range(3)])
+    noise = RNG.integers(0, 256, (400, 64, 64, 3), dtype=np.uint8)
+    known = Sights(noise, faces(4.0))
+    before = known.faces
+    assert before is not None
+    kept = before.copy()
+    reader = fit_reader(known, chosen, LABELS[chosen])
+    assert reader.view == FaceView()
+    others = np.setdiff1d(np.arange(400), chosen)
+    assert (reader.probabilities(known)[others].argmax(axis=1) == LABELS[others]).mean() > 0.9
+    np.testing.assert_array_equal(before, kept)  # the next reader looks at the same ones
+
+
+def test_the_window_is_kept_where_faces_tell_less() -> None:
+    chosen = np.concatenate([np.flatnonzero(k == LABELS)[:30] for k in range(3)])
+    known = Sights(pictures(), faces(0.0))
+    assert fit_reader(known, chosen, LABELS[chosen]).view == Window(1, 5, 2)
 
 
 def test_too_few_labels_are_refused() -> None:
     chosen = np.concatenate([np.flatnonzero(k == LABELS)[:4] for k in range(3)])
     with pytest.raises(LabelError, match="5 labelled samples of every class"):
-        fit_reader(pictures(), chosen, LABELS[chosen])
+        fit_reader(sights(), chosen, LABELS[chosen])
