@@ -21,6 +21,7 @@ from export.labels import AttributeLabels
 from model_store import (
     BASELINES,
     CLASSIFIERS_FILE,
+    FACES_FILE,
     ONE_LAYER_FILE,
     AttributeCard,
     EditDefaults,
@@ -213,7 +214,8 @@ def doubts(
         return found
     guessing = 1 / len(card.classes)
     if accuracy < guessing + _NEAR_GUESSING * (1 - guessing):
-        hint = "; --spread learns from images too" if model.card.num_ws and not spread else ""
+        helps = model.card.num_ws or FACES_FILE in model.card.files
+        hint = "; --spread learns from images too" if helps and not spread else ""
         found.append(f"{card.name}: accuracy {accuracy:.3f}, guessing has {guessing:.3f}{hint}")
     before = {one.name: one.validation_accuracy for one in model.card.attributes}
     if accuracy < (known := before.get(card.name) or 0):

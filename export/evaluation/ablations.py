@@ -89,7 +89,9 @@ def retrained_heads(
     """Heads of the model after training with another number of labels, in its own way."""
     names = {attribute.name for attribute in model.card.attributes}
     own = {name: one for name, one in labels.items() if name in names}
-    if model.card.heads_read == "all_layers":
+    card = model.card
+    taught = card.heads_read == "all_layers" or any(one.latent_std for one in card.attributes)
+    if taught:
         trained = teach_model(model, bank, own, TeachOptions(per_class, seed=seed), progress)
     else:
         trained = train_model(model, bank, own, per_class, seed=seed, progress=progress)

@@ -23,7 +23,7 @@ from export.training import (
     train_attribute,
     write_heads,
 )
-from model_store import EditDefaults, StoredModel, save_directions, save_model
+from model_store import FACES_FILE, EditDefaults, StoredModel, save_directions, save_model
 from tests.doubles import (
     ATTRIBUTES,
     make_card,
@@ -103,6 +103,9 @@ def test_what_speaks_against_a_head_is_told(tiny_style: StoredModel, tiny: Store
     weak = "smile: accuracy 0.569, guessing has 0.500"
     assert told(tiny, 0.569) == told(tiny_style, 0.569, spread=True) == [weak]
     assert told(tiny_style, 0.569) == [f"{weak}; --spread learns from images too"]
+    files = {**tiny.card.files, FACES_FILE: "0" * 64}
+    of_faces = replace(tiny, card=tiny.card.model_copy(update={"files": files}))
+    assert told(of_faces, 0.569) == [f"{weak}; --spread learns from images too"]
     known = tuple(a.model_copy(update={"validation_accuracy": 0.95}) for a in ATTRIBUTES)
     better = replace(tiny, card=tiny.card.model_copy(update={"attributes": known}))
     assert told(better, 0.9) == ["smile: accuracy 0.900, the head it replaces has 0.950"]
