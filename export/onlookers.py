@@ -13,7 +13,7 @@ from editing import StackedHeads, latent_logits, log_odds
 from export.evaluation.judging import Judge
 from export.reading import ImageReader
 from export.rendering import Renderer
-from export.sights import See
+from export.sights import Eyes
 from model_store import Generator
 
 # Log-odds [N, A, K] of the images of latents [N, L, C] with style offsets [N, S] or None.
@@ -44,12 +44,14 @@ def image_onlooker(generator: Generator, judge: Judge) -> Onlooker:
     return Onlooker(tuple(one.name for one in judge.attributes), margins, True)
 
 
-def reader_onlooker(generator: Generator, see: See, readers: Mapping[str, ImageReader]) -> Onlooker:
+def reader_onlooker(
+    generator: Generator, eyes: Eyes, readers: Mapping[str, ImageReader]
+) -> Onlooker:
     """Renders edits and lets image readers label them."""
     renderer = Renderer(generator)
 
     def margins(latents: Tensor, offsets: Tensor | None) -> Tensor:
-        sights = see(renderer.images(latents, offsets))
+        sights = eyes.see(renderer.images(latents, offsets))
         read = [torch.from_numpy(one.probabilities(sights)) for one in readers.values()]
         logits = [probabilities.clamp_min(_LEAST).log() for probabilities in read]
         most = max(one.shape[1] for one in logits)

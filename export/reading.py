@@ -7,7 +7,7 @@ a GAN, as aligned faces do. Knows nothing about latents.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
@@ -31,6 +31,11 @@ _OWN_WEIGHT = 3.0  # of a labelled sample against one that the first fit read
 class View(Protocol):
     """What a reader looks at."""
 
+    @property
+    def subject(self) -> str:
+        """What that is, in a word."""
+        ...
+
     def points(self, sights: Sights) -> np.ndarray:
         """Numbers [N, F], float32."""
         ...
@@ -43,6 +48,7 @@ class Window:
     top: int
     left: int
     cells: int
+    subject: ClassVar[str] = "pixels"
 
     def points(self, sights: Sights) -> np.ndarray:
         """Numbers [N, F], float32, 0..255."""
@@ -56,6 +62,8 @@ class Window:
 @dataclass(frozen=True)
 class FaceView:
     """Who a face is, by a network that was taught to tell people apart."""
+
+    subject: ClassVar[str] = "faces"
 
     def points(self, sights: Sights) -> np.ndarray:
         """Numbers [N, 128], float32, a copy."""

@@ -12,6 +12,7 @@ from PIL import Image
 from model_store import StoredModel, face_finder
 
 SIDE = 64  # pixels at which images are read
+_AT_ONCE = 512  # images, between two reports
 
 
 @dataclass(frozen=True)
@@ -27,37 +28,35 @@ class Sights:
         return Sights(self.pixels[chosen], faces)
 
 
-See = Callable[[np.ndarray], Sights]  # images [N, H, W, 3], uint8
-_AT_ONCE = 512  # images, between two reports
+Recognise = Callable[[np.ndarray], np.ndarray]  # images [N, H, W, 3], uint8 -> [N, 128], float32
 
 
-def see(images: np.ndarray) -> Sights:
-    """Images [N, H, W, 3], uint8, of anything."""
-    return Sights(_small(images))
+@dataclass(frozen=True)
+class Eyes:
+    """How to see the images of a model."""
+
+    recognise: Recognise | None = None  # None: nobody knows faces
+
+    def see(
+        self,
+        images: np.ndarray,  # [N, H, W, 3], uint8
+        progress: Callable[[int, int], None] = lambda done, total: None,
+    ) -> Sights:
+        """What readers read; to recognise a face takes milliseconds."""
+        pixels, count = _small(images), len(images)
+        if self.recognise is None:
+            return Sights(pixels)
+        faces = []
+        for first in range(0, count, _AT_ONCE):
+            faces.append(self.recognise(np.asarray(images[first : first + _AT_ONCE])))
+            progress(min(first + _AT_ONCE, count), count)
+        return Sights(pixels, np.concatenate(faces))
 
 
-def eyes_for(model: StoredModel) -> See:
-    """How to see images of a model: where it has a face recognition network, with it."""
+def eyes_for(model: StoredModel) -> Eyes:
+    """Where a model has a face recognition network, eyes that use it."""
     finder = face_finder(model)
-    if finder is None or not finder.recognises:
-        return see
-    recognise = finder.descriptors
-    return lambda images: Sights(_small(images), recognise(images))
-
-
-def look_through(
-    images: np.ndarray,  # [N, H, W, 3], uint8
-    see_part: See,
-    progress: Callable[[int, int], None] = lambda done, total: None,
-) -> Sights:
-    """All images of a bank: to recognise a face takes milliseconds."""
-    parts = []
-    for first in range(0, len(images), _AT_ONCE):
-        parts.append(see_part(np.asarray(images[first : first + _AT_ONCE])))
-        progress(min(first + _AT_ONCE, len(images)), len(images))
-    faces = [part.faces for part in parts if part.faces is not None]
-    pixels = np.concatenate([part.pixels for part in parts])
-    return Sights(pixels, np.concatenate(faces) if faces else None)
+    return Eyes(finder.descriptors if finder is not None and finder.recognises else None)
 
 
 def _small(images: np.ndarray) -> np.ndarray:

@@ -32,7 +32,7 @@ from export.labels import AttributeLabels
 from export.reading import ImageReader, fit_reader
 from export.rendering import Renderer
 from export.sampling import drawn_labels, sample_latents
-from export.sights import See, Sights, eyes_for, look_through
+from export.sights import Eyes, Sights, eyes_for
 from export.training import (
     MAX_VALIDATION,
     Selection,
@@ -86,8 +86,8 @@ def teach_model(
     """
     options = options or TeachOptions()
     chosen = choose_labelled(labels, options)
-    see = eyes_for(model)
-    sights = look_through(bank.images, see, partial(progress, "looking"))
+    eyes = eyes_for(model)
+    sights = eyes.see(bank.images, partial(progress, "looking"))
     readers = fit_readers(sights, labels, chosen, options.seed, progress)
     lesson = _of_bank(bank, sights, labels, chosen, readers)
     generator = model.generator()
@@ -97,7 +97,7 @@ def teach_model(
     for turn in range(options.rounds):
         progress("walking", turn, options.rounds)
         walked = _walk(generator, stack_heads(heads), lesson.points, turn, options)
-        lessons += _COPIES * [_read(generator, see, walked, list(readers.values()))]
+        lessons += _COPIES * [_read(generator, eyes, walked, list(readers.values()))]
         heads = _distil(lessons, metric, options, progress)
     return [
         _as_trained(name, one, chosen[name], heads[a], readers[name], bank, options)
@@ -219,9 +219,9 @@ def _random_plan(heads: StackedHeads, starts: Tensor, rng: np.random.Generator) 
 
 
 def _read(
-    generator: Generator, see: See, latents: Tensor, readers: Sequence[ImageReader]
+    generator: Generator, eyes: Eyes, latents: Tensor, readers: Sequence[ImageReader]
 ) -> _Lesson:
-    sights = see(Renderer(generator).images(latents))
+    sights = eyes.see(Renderer(generator).images(latents))
     targets = [torch.from_numpy(reader.probabilities(sights)) for reader in readers]
     return _Lesson(latents.flatten(1), targets)
 
@@ -240,7 +240,8 @@ def _as_trained(
     rest = np.random.default_rng(options.seed).permutation(rest)[:MAX_VALIDATION]
     found = latent_logits(stack_heads([head]), torch.from_numpy(np.array(bank.latents[rest])))
     hits = found[:, 0].argmax(dim=1).numpy() == labels.labels()[rest]
-    remark = f"taught by images read with {reader.cross_validated:.3f} (cross-validated)"
+    accuracy = f"{reader.cross_validated:.3f} (cross-validated)"
+    remark = f"taught by {reader.view.subject} read with {accuracy}"
     card = attribute_card(name, labels, chosen, hits)
     std = _latent_std(torch.from_numpy(np.array(bank.latents[:_MEASURED])).flatten(1))
     card = card.model_copy(update={"latent_std": round(std, 4)})

@@ -17,7 +17,7 @@ from export.evaluation import make_judge
 from export.labels import read_labels
 from export.onlookers import Onlooker, image_onlooker, reader_onlooker
 from export.outcomes import Outcome, Samples, draw_samples, edit_samples
-from export.sights import eyes_for, look_through
+from export.sights import eyes_for
 from export.strips import LocalModel, load_local
 from export.teaching import TeachOptions, choose_labelled, fit_readers
 from model_store import AttributeCard, Generator, StoredModel, save_attributes
@@ -122,9 +122,9 @@ def _onlooker(
             count = one.training_samples_per_class or TeachOptions.per_class
             own = {one.name: known[one.name]}
             chosen |= choose_labelled(own, TeachOptions(count, seed=options.seed))
-    see = eyes_for(model)
-    readers = fit_readers(look_through(bank.images, see), known, chosen, options.seed)
-    return reader_onlooker(generator, see, readers)
+    eyes = eyes_for(model)
+    readers = fit_readers(eyes.see(bank.images), known, chosen, options.seed)
+    return reader_onlooker(generator, eyes, readers)
 
 
 def tune_attribute(

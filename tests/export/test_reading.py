@@ -5,14 +5,14 @@ import pytest
 
 from export.errors import LabelError
 from export.reading import FaceView, Window, fit_reader
-from export.sights import Sights, see
+from export.sights import Eyes, Sights
 
 RNG = np.random.default_rng(0)
 LABELS = RNG.integers(0, 3, 400)
 
 
 def sights() -> Sights:
-    return see(pictures())
+    return Eyes().see(pictures())
 
 
 def pictures() -> np.ndarray:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from export.face_networks import write_face_networks
-from export.sights import Sights, eyes_for, look_through, see
+from export.sights import Eyes, Sights, eyes_for
 from model_store import FACES_FILE, StoredModel, save_model
 from tests.doubles import make_style_card, make_style_generator
 
@@ -20,8 +20,9 @@ def stored(name: str, files: dict[str, Path]) -> StoredModel:
 
 def test_other_sizes_are_seen_at_64_pixels() -> None:
     large = np.repeat(np.repeat(IMAGES[:, :64, :64], 2, axis=1), 2, axis=2)
-    np.testing.assert_array_equal(see(large).pixels, IMAGES[:, :64, :64])
-    assert see(large).faces is None
+    seen = Eyes().see(large)
+    np.testing.assert_array_equal(seen.pixels, IMAGES[:, :64, :64])
+    assert seen.faces is None
 
 
 def test_some_of_what_was_seen() -> None:
@@ -33,30 +34,29 @@ def test_some_of_what_was_seen() -> None:
 
 
 def test_models_without_face_networks_are_seen_by_pixels(bentoml_home: Path) -> None:
-    assert eyes_for(stored("faceless", {}))(IMAGES).faces is None
+    assert eyes_for(stored("faceless", {})).see(IMAGES).faces is None
 
 
 def test_models_of_faces_are_seen_with_who_each_face_is(
     bentoml_home: Path, face_api_package: Path, tmp_path: Path
 ) -> None:
     networks = write_face_networks(face_api_package, tmp_path / FACES_FILE)
-    found = eyes_for(stored("faced", {FACES_FILE: networks}))(IMAGES)
+    found = eyes_for(stored("faced", {FACES_FILE: networks})).see(IMAGES)
     assert found.faces is not None
     assert found.faces.shape == (3, 128)
     assert found.faces.dtype == np.float32
     assert np.ptp(found.faces, axis=0).max() > 0
 
 
-def test_a_whole_bank_is_seen_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_faces_of_a_bank_are_recognised_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("export.sights._AT_ONCE", 2)
     told: list[tuple[int, int]] = []
 
-    def recognise(images: np.ndarray) -> Sights:
-        return Sights(images[:, :64, :64], images[:, 0, 0].astype(np.float32))
+    def recognise(images: np.ndarray) -> np.ndarray:
+        return images[:, 0, 0].astype(np.float32)
 
-    seen = look_through(IMAGES, recognise, lambda done, total: told.append((done, total)))
-    np.testing.assert_array_equal(seen.pixels, IMAGES[:, :64, :64])
+    seen = Eyes(recognise).see(IMAGES, lambda done, total: told.append((done, total)))
+    assert seen.pixels.shape == (3, 64, 64, 3)
     assert seen.faces is not None
     np.testing.assert_array_equal(seen.faces, IMAGES[:, 0, 0])
     assert told == [(2, 3), (3, 3)]
-    assert look_through(IMAGES, see).faces is None
