@@ -58,6 +58,17 @@ def test_one_face_is_aligned(finder: FaceFinder, photo: np.ndarray) -> None:
     likeness = finder.likeness(aligned, stranger)
     assert likeness is not None
     assert likeness < 0.6
+    found = finder.descriptors(np.stack([aligned, stranger]))
+    assert found.shape == (2, 128)
+    assert likeness == pytest.approx(1 - np.linalg.norm(found[0] - found[1]), abs=1e-4)
+
+
+def test_many_faces_are_described_as_one_alone_is(finder: FaceFinder) -> None:
+    faces = np.random.default_rng(0).integers(0, 256, (33, 16, 16, 3), dtype=np.uint8)
+    found = finder.descriptors(faces)
+    assert found.shape == (33, 128)
+    np.testing.assert_allclose(found[[32]], finder.descriptors(faces[32:]), atol=1e-4)
+    assert finder.descriptors(faces[:0]).shape == (0, 128)
 
 
 def test_no_face_in_noise(finder: FaceFinder) -> None:
