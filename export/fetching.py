@@ -102,7 +102,7 @@ def fetch_model(name: str, warn: Callable[[str], None] = lambda message: None) -
                 package = download_npm(FACE_API, folder)
                 files[FACES_FILE] = write_face_networks(package, folder / FACES_FILE)
             except FetchError as error:
-                warn(f"photos will not be aligned to their face: {error}")
+                warn(f"no face networks: nothing aligns photos, only pixels teach heads: {error}")
         if inversion is not None:
             aligns = FACES_FILE in files
             inversion = inversion.model_copy(update={"aligns_faces": aligns})

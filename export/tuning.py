@@ -6,6 +6,7 @@ target clearly more often and more cleanly. Knows nothing about training or file
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -67,7 +68,7 @@ def tune_model(
 ) -> list[Tuned]:
     """New defaults for the attributes of the options; the same options give the same ones."""
     local = load_local(model)
-    onlooker = _onlooker(model, local.generator, bank, folder, options)
+    onlooker = _onlooker(model, local.generator, bank, folder, options, progress)
     names = options.attributes or onlooker.attributes
     if unseen := [name for name in names if name not in onlooker.attributes]:
         known = ", ".join(onlooker.attributes)
@@ -101,7 +102,12 @@ def store_tuned(
 
 
 def _onlooker(
-    model: StoredModel, generator: Generator, bank: Bank, folder: Path, options: TuneOptions
+    model: StoredModel,
+    generator: Generator,
+    bank: Bank,
+    folder: Path,
+    options: TuneOptions,
+    progress: Progress,
 ) -> Onlooker:
     """The named labelers, or image readers that learn from the bank as the heads did."""
     card = model.card
@@ -123,7 +129,8 @@ def _onlooker(
             own = {one.name: known[one.name]}
             chosen |= choose_labelled(own, TeachOptions(count, seed=options.seed))
     eyes = eyes_for(model)
-    readers = fit_readers(eyes.see(bank.images), known, chosen, options.seed)
+    sights = eyes.see(bank.images, partial(progress, "looking"))
+    readers = fit_readers(sights, known, chosen, options.seed, progress)
     return reader_onlooker(generator, eyes, readers)
 
 

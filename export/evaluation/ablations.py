@@ -89,11 +89,15 @@ def retrained_heads(
     """Heads of the model after training with another number of labels, in its own way."""
     names = {attribute.name for attribute in model.card.attributes}
     own = {name: one for name, one in labels.items() if name in names}
-    card = model.card
-    taught = card.heads_read == "all_layers" or any(one.latent_std for one in card.attributes)
-    if taught:
+    if _were_taught(model.card):
         trained = teach_model(model, bank, own, TeachOptions(per_class, seed=seed), progress)
     else:
         trained = train_model(model, bank, own, per_class, seed=seed, progress=progress)
     heads = {**model.heads(), **{one.card.name: one.head for one in trained}}
     return stack_by_card(heads, model.card.attributes)
+
+
+def _were_taught(card: ModelCard) -> bool:
+    """Whether readers of images taught the heads; of one layer they may all the same, as in z."""
+    in_one_layer = card.latent_shape[0] == 1 and any(one.latent_std for one in card.attributes)
+    return card.heads_read == "all_layers" or in_one_layer

@@ -222,7 +222,7 @@ def test_few_labels_spread_to_all_layers_and_tuned_defaults(
     run("label", bank, "--csv", str(table))
     printed = run("train", "spread", "--bank", bank, "--spread", "--rounds", "0")
     assert "corner: validation accuracy" in printed
-    assert "taught by images read with" in printed
+    assert "taught by pixels read with" in printed
     assert find_model("spread").card.heads_read == "all_layers"
     printed = run("tune", "spread", "--bank", bank, "--samples", "4")
     assert "corner: success" in printed
