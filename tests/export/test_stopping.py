@@ -1,10 +1,19 @@
 """export/stopping.py: the first signal asks, the second ends."""
 
 import signal
+from collections.abc import Iterator
 
 import pytest
 
 from export.stopping import stop_on_signal
+
+
+@pytest.fixture(autouse=True)
+def interrupts() -> Iterator[None]:
+    """Ctrl-C raises, as in a terminal: a process started in the background ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
