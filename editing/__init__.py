@@ -2,6 +2,7 @@
 
 from editing.captured import CapturedWalk, CudaGraphRecorder, Recording
 from editing.compiled import CompiledWalk
+from editing.countering import counter
 from editing.dependency import (
     Changes,
     DependencyCurve,
@@ -37,7 +38,13 @@ from editing.latent_walk import LatentWalk, latent_direction, latent_logits, wal
 from editing.likeness import feature_distance, layer_spread, pixel_error
 from editing.masking import MaskedDirection, mask_salient_channels
 from editing.measures import EditRates, edit_rates
-from editing.methods import EditSettings, GradCtrlWalk, Method, Path, WalkReport
+from editing.methods import (
+    EditSettings,
+    GradCtrlWalk,
+    Method,
+    Path,
+    WalkReport,
+)
 from editing.projection import project_off
 from editing.released import (
     RELEASED_STEP_SIZE,
@@ -63,7 +70,7 @@ from editing.shapes import expect_shape
 from editing.spaces import apply_deltas, edited_point, layer_mask, point_of, widen
 from editing.trajectory import Trajectory, Walk, direction_at, walk
 from editing.tuning import Tuned, TuningOptions, tune
-from editing.walk_plan import NEVER_STOP, WalkPlan
+from editing.walk_plan import NEVER_STOP, ClassPulls, WalkPlan, stacked_pulls
 
 __all__ = [
     "NEVER_STOP",
@@ -71,6 +78,7 @@ __all__ = [
     "RELEASED_STEP_SIZE",
     "CapturedWalk",
     "Changes",
+    "ClassPulls",
     "CompiledWalk",
     "CudaGraphRecorder",
     "DependencyCurve",
@@ -115,6 +123,7 @@ __all__ = [
     "class_logits",
     "class_probabilities",
     "combined_rows",
+    "counter",
     "dependency_curve",
     "direction_at",
     "distil_heads",
@@ -146,6 +155,7 @@ __all__ = [
     "score_rows",
     "spread",
     "stack_heads",
+    "stacked_pulls",
     "to_latents",
     "tune",
     "walk",

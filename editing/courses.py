@@ -1,8 +1,9 @@
 """Where a plan leads from a point: the target's Jacobian row, masked, off the protected rows.
 
 With row noise the target's row is its mean over points nearby, for the row of a single point turns
-at every unit that changes sign; what is protected is what changes here, so those rows stay. Knows
-nothing about the steps that were taken.
+at every unit that changes sign; what is protected is what changes here, so those rows stay. Pulls,
+where a plan has some, counter what the walk is known to do to other attributes. Knows nothing
+about the steps that were taken.
 """
 
 from dataclasses import dataclass
@@ -10,7 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from editing.gradients import log_odds_rows_of, unit_lengths
+from editing.countering import counter
+from editing.gradients import log_odds_rows_of, unit_lengths, weighted_rows_of
 from editing.masking import MaskedDirection, mask_salient_channels
 from editing.outlines import Outline, narrowed, outline_of, places_of
 from editing.projection import project_off
@@ -72,13 +74,19 @@ def bearing(course: Course, reading: Reading) -> Bearing:
     own = Reading(reading.hidden[:, :followed], reading.logits[:, :followed])
     chosen = own.logits.argmax(dim=2)  # what a protected attribute is now must not change
     targets = chosen.scatter(1, plan.attribute[:, None], plan.target[:, None])
-    rows = log_odds_rows_of(course.followed, own, targets, _unit_noise(course))  # [N, B, C]
-    if plan.editable is not None:
-        rows = rows * plan.editable[:, None]
+    noise = _unit_noise(course)
+    whole = log_odds_rows_of(course.followed, own, targets, noise)  # [N, B, C]
+    rows = whole if plan.editable is None else whole * plan.editable[:, None]
     row = rows[course.samples, plan.attribute]
     protected = rows[:, : course.outline.num_protected]
     found = mask_salient_channels(row, protected.abs(), plan.top_k)
     found = project_off(found, protected, plan.top_k > 0)
+    if plan.pulls is not None:
+        present = chosen[:, :, None, None].expand(-1, -1, 1, plan.pulls.shape[3])
+        pulls = plan.pulls.gather(2, present)[:, :, 0].to(whole.dtype)  # [N, A, K]
+        ways = weighted_rows_of(course.followed, own, pulls)
+        found = counter(found, whole, ways, torch.linalg.vector_norm(pulls, dim=2))
+        row = whole[course.samples, plan.attribute]
     return Bearing(found, (row * found.direction).sum(dim=1))
 
 

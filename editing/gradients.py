@@ -20,7 +20,7 @@ def combined_rows(heads: StackedHeads, latents: Tensor, weights: Tensor) -> Tens
 
     latents: [N, C]. With one-hot weights these are the logit rows of the Jacobian.
     """
-    return _rows(heads, read_points(heads, latents), weights)
+    return weighted_rows_of(heads, read_points(heads, latents), weights)
 
 
 def jacobian(heads: StackedHeads, latents: Tensor) -> Tensor:
@@ -61,7 +61,7 @@ def log_odds_rows_of(
     chosen = targets.unsqueeze(2)
     others = reading.logits.scatter(2, chosen, -torch.inf).softmax(dim=2)  # zero at the target
     weights = (-others).scatter(2, chosen, 1.0)
-    return _rows(heads, reading, weights, unit_noise)
+    return weighted_rows_of(heads, reading, weights, unit_noise)
 
 
 def unit_lengths(heads: StackedHeads) -> Tensor:
@@ -69,10 +69,13 @@ def unit_lengths(heads: StackedHeads) -> Tensor:
     return torch.linalg.vector_norm(heads.hidden_weight, dim=2)
 
 
-def _rows(
+def weighted_rows_of(
     heads: StackedHeads, reading: Reading, weights: Tensor, unit_noise: Tensor | None = None
 ) -> Tensor:
-    """[N, A, C], in memory attribute by attribute: that is how the products make them."""
+    """`combined_rows` of points that have been read, or their mean over noisy points.
+
+    In memory attribute by attribute: that is how the products make them.
+    """
     samples = reading.hidden.shape[0]
     expect_shape("weights", weights, (samples, *heads.class_bias.shape))
     of_units = torch.bmm(weights.transpose(0, 1), heads.class_weight)  # [A, N, U]

@@ -4,8 +4,8 @@ Knows nothing about images or files. A method holds what was fitted beforehand; 
 latents alone, so that a harness can render it and decide afterwards where it would have stopped.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import torch
@@ -15,7 +15,7 @@ from editing.errors import EditingError
 from editing.latent_walk import walk_latents
 from editing.scoring import StackedHeads
 from editing.shapes import expect_shape
-from editing.walk_plan import NEVER_STOP, WalkPlan
+from editing.walk_plan import NEVER_STOP, ClassPulls, WalkPlan, stacked_pulls
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,7 @@ class EditSettings:
     step_size: float  # L2 length of a step, latent units; with a goal not used but for a bound
     goal: float | None = None  # log-odds of the target that the last step aims at
     row_noise: float = 0.0  # of each channel that heads read, over which the row is averaged
+    pulls: Mapping[int, ClassPulls] = field(default_factory=dict)  # by target
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,7 @@ def plan_batch(
         stop_probability=latents.new_full((samples,), NEVER_STOP),
         goal=None if chosen.goal is None else latents.new_full((samples,), chosen.goal),
         row_noise=latents.new_full((samples,), chosen.row_noise),
+        pulls=stacked_pulls([chosen.pulls.get(one, ()) for one in target.tolist()], latents.device),
     )
     return plan, target.new_tensor(chosen.layers).expand(samples, -1)
 

@@ -18,7 +18,7 @@ class Outline:
 
     Attributes are in another order than in the heads of the model: the P that some sample protects,
     then those that are only edited, B of both, then the others. So rows and readings of them are
-    slices.
+    slices. With pulls B is A.
     """
 
     order: tuple[int, ...]  # A, all attributes
@@ -28,6 +28,7 @@ class Outline:
     stops: bool  # whether any sample has a stop rule
     aims: bool  # whether any sample has a goal
     averages: bool  # whether any sample has row noise
+    counters: bool  # whether any sample has pulls
     is_bounded: bool  # whether any sample has channels that may not move
 
 
@@ -36,15 +37,17 @@ def outline_of(plan: WalkPlan) -> Outline:
     protects = (plan.top_k > 0).any(dim=0)  # [A]
     edits = torch.zeros_like(protects)
     edits[plan.attribute] = True
+    counters = plan.pulls is not None and bool(plan.pulls.any())
     order = (2 * protects.int() + edits.int()).argsort(descending=True, stable=True)
     return Outline(
         tuple(order.tolist()),
         int(protects.sum()),
-        int((protects | edits).sum()),
+        len(order) if counters else int((protects | edits).sum()),
         int(plan.steps.max()),
         stops=bool((plan.stop_probability < NEVER_STOP).any()),
         aims=plan.goal is not None and bool(plan.goal.isfinite().any()),
         averages=plan.row_noise is not None and bool((plan.row_noise > 0).any()),
+        counters=counters,
         is_bounded=plan.editable is not None and not bool(plan.editable.all()),
     )
 
@@ -63,6 +66,7 @@ def whole_outline(plan: WalkPlan) -> Outline:
         stops=True,
         aims=True,
         averages=plan.row_noise is not None,
+        counters=plan.pulls is not None,
         is_bounded=plan.editable is not None,
     )
 
@@ -76,6 +80,7 @@ def narrowed(plan: WalkPlan, outline: Outline) -> WalkPlan:
     goal = plan.goal if outline.aims else None
     if outline.aims and goal is None:
         goal = torch.full_like(plan.step_size, torch.inf)
+    pulls = plan.pulls if outline.counters else None
     editable = plan.editable if outline.is_bounded else None
     return replace(
         plan,
@@ -83,6 +88,7 @@ def narrowed(plan: WalkPlan, outline: Outline) -> WalkPlan:
         top_k=plan.top_k[:, order[: outline.num_protected]],
         goal=goal,
         row_noise=plan.row_noise if outline.averages else None,
+        pulls=None if pulls is None else pulls[:, order],
         editable=None if editable is None else editable.to(plan.step_size.dtype),
     )
 

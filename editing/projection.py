@@ -35,10 +35,8 @@ def project_off(
         return found
     allowed = found.direction.sign().abs()[:, None] * protected[:, :, None]
     units, _ = normalise(rows * allowed)  # [N, A, C]; zero where none is protected
-    ridge = _RIDGE * torch.eye(rows.shape[1], device=rows.device, dtype=rows.dtype)
-    gram = torch.baddbmm(ridge, units, units.transpose(1, 2))  # [N, A, A]
     along = torch.bmm(units, found.direction[:, :, None])  # [N, A, 1]
-    weights = _solve(gram, along)
+    weights = solve_gram(unit_gram(units), along)
     spanned = torch.bmm(weights.transpose(1, 2), units)[:, 0]
     left = found.direction - spanned  # of a unit vector: no need to scale it first
     length = torch.linalg.vector_norm(left, dim=1)
@@ -48,7 +46,13 @@ def project_off(
     return replace(found, direction=direction, kept_norm=found.kept_norm * length.clamp_max(1.0))
 
 
-def _solve(gram: Tensor, along: Tensor) -> Tensor:  # [N, A, 1] of [N, A, A], [N, A, 1]
+def unit_gram(units: Tensor) -> Tensor:  # [N, A, A] of [N, A, C]
+    """The inner products of unit rows, with a ridge."""
+    ridge = _RIDGE * torch.eye(units.shape[1], device=units.device, dtype=units.dtype)
+    return torch.baddbmm(ridge, units, units.transpose(1, 2))
+
+
+def solve_gram(gram: Tensor, along: Tensor) -> Tensor:  # [N, A, M] of [N, A, A], [N, A, M]
     """The weights w with gram w = along, of a gram that is symmetric and positive definite.
 
     LAPACK's on the CPU. On CUDA linalg.solve reads its error flags back, and cuSOLVER cannot be
@@ -58,7 +62,7 @@ def _solve(gram: Tensor, along: Tensor) -> Tensor:  # [N, A, 1] of [N, A, A], [N
         return torch.linalg.solve(gram, along)
     size = gram.shape[1]
     unit = torch.eye(size, device=gram.device, dtype=gram.dtype)
-    system = torch.cat([gram, along], dim=2)  # [N, A, A + 1]
+    system = torch.cat([gram, along], dim=2)  # [N, A, A + M]
     for a in range(size):
         row = system[:, a : a + 1] / system[:, a : a + 1, a : a + 1]
         system = system - (system[:, :, a : a + 1] - unit[:, a : a + 1]) * row

@@ -1,12 +1,14 @@
 """What a batch of walks wants. Knows nothing about how it is done."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
+from functools import lru_cache
 
 import torch
 from torch import Tensor
 
 NEVER_STOP = 2.0  # a stop probability that no class can reach
+ClassPulls = tuple[tuple[tuple[float, ...], ...], ...]  # [A, K, K]; empty: none
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,7 @@ class WalkPlan:
     )
     goal: Tensor | None = None  # [N], log-odds that the last step aims at; None or inf: full steps
     row_noise: Tensor | None = None  # [N], per channel, over which the target's row is averaged
+    pulls: Tensor | None = None  # [N, A, K, K], see `stacked_pulls`; None: nothing is countered
     editable: Tensor | None = None  # [N, C], bool, channels that may move; None: all
 
     def tensors(self) -> list[Tensor]:
@@ -48,5 +51,24 @@ class WalkPlan:
             change(self.stop_probability),
             None if self.goal is None else change(self.goal),
             None if self.row_noise is None else change(self.row_noise),
+            None if self.pulls is None else change(self.pulls),
             None if self.editable is None else change(self.editable),
         )
+
+
+def stacked_pulls(pulls: Sequence[ClassPulls], device: torch.device | str) -> Tensor | None:
+    """What each step of a sample adds against side effects, [N, A, K, K]; None: no sample has any.
+
+    For each class that another attribute may have at a point: weights of its class logits, whose
+    gradient is followed by their length, in lengths of the step.
+    """
+    some = next(filter(None, pulls), None)
+    if some is None:
+        return None
+    none = torch.zeros_like(_as_tensor(some))
+    return torch.stack([_as_tensor(one) if one else none for one in pulls]).to(device)
+
+
+@lru_cache(maxsize=256)
+def _as_tensor(pulls: ClassPulls) -> Tensor:
+    return torch.tensor(pulls, dtype=torch.float32)

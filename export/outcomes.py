@@ -3,7 +3,7 @@
 Knows nothing about choosing defaults.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -15,16 +15,34 @@ from export.sampling import drawn_labels, sample_latents
 from export.strips import LocalModel
 from model_store import AttributeCard, EditDefaults, plan_edit, walk_plan
 
+_LONGEST_WALK = 40  # steps without a goal
+
 
 @dataclass(frozen=True)
 class Outcome:
     """What became of edits of one attribute."""
 
-    start: np.ndarray  # [N], int64, class before
-    target: np.ndarray  # [N], int64
-    reached: np.ndarray  # [N], bool, the image shows the target
-    changed: np.ndarray  # [N, A], bool, attributes that show another class; not the edited one
+    before: np.ndarray  # [N, A], int64, classes that the images showed
+    after: np.ndarray  # [N, A], int64
+    edited: int  # 0..A-1
+    target: np.ndarray  # [N], int64, class of that attribute
     attributes: tuple[str, ...]  # A names, those that the onlooker knows
+
+    @property
+    def start(self) -> np.ndarray:
+        """Class [N] of the edited attribute before."""
+        return np.asarray(self.before[:, self.edited])
+
+    @property
+    def reached(self) -> np.ndarray:
+        """Whether images [N] show the target."""
+        return np.asarray(self.after[:, self.edited] == self.target)
+
+    @property
+    def changed(self) -> np.ndarray:
+        """Attributes [N, A] that show another class; never the edited one."""
+        others = np.arange(self.before.shape[1]) != self.edited
+        return np.asarray((self.before != self.after) & others)
 
     @property
     def accurate(self) -> np.ndarray:
@@ -48,6 +66,15 @@ class Outcome:
     def worth(self) -> float:
         """What defaults are chosen by, 0..1."""
         return float(self.worths.mean())
+
+    def joined(self, other: "Outcome") -> "Outcome":
+        """These edits and others of the same attribute."""
+        return replace(
+            self,
+            before=np.concatenate([self.before, other.before]),
+            after=np.concatenate([self.after, other.after]),
+            target=np.concatenate([self.target, other.target]),
+        )
 
     def is_clearly_better(self, other: "Outcome") -> bool:
         """Whether it is worth more than other edits of its samples, by one standard error."""
@@ -93,9 +120,20 @@ def edit_samples(
         if not len(on_the_way):
             break
         labels[on_the_way] = onlooker.labels(latents[on_the_way]).numpy()
-    changed = labels != samples.labels
-    changed[:, index] = False
-    return Outcome(before, target, labels[:, index] == target, changed, onlooker.attributes)
+    return Outcome(samples.labels, labels, index, target, onlooker.attributes)
+
+
+def walk_samples(
+    model: LocalModel,
+    onlooker: Onlooker,
+    samples: Samples,
+    attribute: AttributeCard,
+    defaults: EditDefaults,
+    seed: int = 0,
+) -> Outcome:
+    """The same without a goal: every walk goes on until the target shows, or for too long."""
+    without_goal = defaults.model_copy(update={"steps": _LONGEST_WALK, "goal": None})
+    return edit_samples(model, onlooker, samples, attribute, without_goal, seed, every_frame=True)
 
 
 def draw_targets(before: np.ndarray, num_classes: int, seed: int) -> np.ndarray:

@@ -1,11 +1,12 @@
 """`gradctrl tune`: the defaults of every attribute, chosen by what edits do to validation images.
 
 Tries goals or lengths, layers, masks and step sizes one after the other and keeps what reaches the
-target clearly more often and more cleanly. Knows nothing about training or files.
+target clearly more often and more cleanly; then measures what such edits still do to other
+attributes and counters it where that helps. Knows nothing about training or files.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -17,15 +18,14 @@ from export.errors import LabelError
 from export.evaluation import make_judge
 from export.labels import read_labels
 from export.onlookers import Onlooker, image_onlooker, reader_onlooker
-from export.outcomes import Outcome, Samples, draw_samples, edit_samples
+from export.outcomes import Outcome, Samples, draw_samples, edit_samples, walk_samples
+from export.side_effects import find_side_effects
 from export.sights import eyes_for
 from export.strips import LocalModel, load_local
 from export.teaching import TeachOptions, choose_labelled, fit_readers
 from model_store import AttributeCard, Generator, StoredModel, save_attributes
 
 VALIDATION_SEEDS = 1_000_000  # first seed; banks start at 0, test pools at 10,000,000
-_LONGEST_WALK = 40  # steps without a goal
-
 Progress = Callable[[str, int, int], None]  # what, done, of so many
 
 
@@ -43,9 +43,11 @@ class Tuned:
         if one.goal is not None:
             extent = f"goal {one.goal}, {extent}"
         masks = ", ".join(f"{name}:{k}" for name, k in one.as_pairs()) or "none"
+        effects = ", ".join(sorted({effect.attribute for effect in self.attribute.side_effects}))
         return (
             f"success {self.outcome.reached.mean():.2f}, accuracy {self.outcome.accuracy:.2f} "
             f"(validation); {extent}, layers {one.layers}, exclude {masks}"
+            + (f", countered {effects}" if effects else "")
         )
 
 
@@ -79,7 +81,12 @@ def tune_model(
     for attribute in model.card.attributes:
         if attribute.name in names:
             progress(f"tuning {attribute.name}", len(tuned), len(names))
-            tuned.append(tune_attribute(local, onlooker, samples, attribute))
+            found = tune_attribute(local, onlooker, samples, attribute)
+            progress(f"side effects of {attribute.name}", len(tuned), len(names))
+            effects = find_side_effects(
+                local, onlooker, found.attribute, options.samples, options.seed
+            )
+            tuned.append(replace(found, attribute=found.attribute.with_side_effects(effects)))
     return tuned
 
 
@@ -93,7 +100,10 @@ def store_tuned(
     now = {one.name: one for one in model.card.attributes}
     cards = [one.attribute for one in tuned]
     same = [
-        one for one in cards if one.name in now and now[one.name].with_defaults(one.defaults) == one
+        one
+        for one in cards
+        if one.name in now
+        and now[one.name].with_defaults(one.defaults).with_side_effects(one.side_effects) == one
     ]
     for one in cards:
         if one not in same:
@@ -137,8 +147,12 @@ def _onlooker(
 def tune_attribute(
     model: LocalModel, onlooker: Onlooker, samples: Samples, attribute: AttributeCard
 ) -> Tuned:
-    """Its defaults, changed one thing at a time where that is clearly better for the samples."""
+    """Its defaults, changed one thing at a time where that is clearly better for the samples.
+
+    Side effects of the defaults before are forgotten.
+    """
     card = model.generator.card
+    attribute = attribute.with_side_effects(())
 
     def outcome(choice: EditChoice) -> Outcome:
         return edit_samples(model, onlooker, samples, attribute, choice.as_defaults(card))
@@ -173,9 +187,8 @@ def _better_steps(
     card = model.generator.card
 
     def outcome(choice: EditChoice) -> Outcome:
-        steps = {"steps": _LONGEST_WALK, "goal": None}
-        defaults = choice.as_defaults(card).model_copy(update=steps)
-        return edit_samples(model, onlooker, samples, attribute, defaults, every_frame=True)
+        defaults = choice.as_defaults(card)
+        return walk_samples(model, onlooker, samples, attribute, defaults)
 
     tried = [(one, outcome(one)) for one in step_variations(card, chosen)]
     given = next((found for one, found in tried if one == chosen), None)

@@ -3,6 +3,7 @@
 from model_store.cards import (
     LATENT_STD,
     NAME_PATTERN,
+    SIDE_EFFECTS,
     AttributeCard,
     EditDefaults,
     Exclusion,
@@ -11,7 +12,9 @@ from model_store.cards import (
     ModelCard,
     OnnxCard,
     Provenance,
+    SideEffect,
     Space,
+    Swap,
 )
 from model_store.classifiers import read_heads, save_heads, stack_by_card
 from model_store.directions import (
@@ -160,6 +163,7 @@ __all__ = [
     "NAME_PATTERN",
     "ONE_LAYER_FILE",
     "PROVIDERS",
+    "SIDE_EFFECTS",
     "STYLE_METHODS",
     "SYNTHESIS_FILE",
     "AttributeCard",
@@ -199,6 +203,7 @@ __all__ = [
     "Provenance",
     "Provider",
     "Repertoire",
+    "SideEffect",
     "Space",
     "Starts",
     "StoredModel",
@@ -206,6 +211,7 @@ __all__ = [
     "Stylegan1",
     "Stylegan2",
     "Stylegan3",
+    "Swap",
     "UnknownModelError",
     "available_pairs",
     "card_settings",

@@ -23,6 +23,11 @@ LATENT_STD = (
     "gradctrl averages the row of this attribute over normal noise of that size when it edits it; "
     "0: it does not"
 )
+SIDE_EFFECTS = (
+    "what edits of this attribute with its defaults do to other attributes though its direction "
+    "does not, measured in images by gradctrl tune; gradctrl counters them unless a request names "
+    "exclusions or layers of its own"
+)
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -61,6 +66,23 @@ class EditDefaults(CardModel):
         return [(exclusion.attribute, exclusion.top_k) for exclusion in self.exclude]
 
 
+class Swap(CardModel):
+    """Two classes of an attribute, of which edits lose one to the other."""
+
+    lost: Name
+    gained: Name
+    rate: float = Field(gt=0, le=1, description="share of edits that do, less those that undo it")
+
+
+class SideEffect(CardModel):
+    """How edits to a class change another attribute, and what each step adds against it."""
+
+    target: Name = Field(description="class that is edited to")
+    attribute: Name = Field(description="that changes")
+    swaps: tuple[Swap, ...] = Field(min_length=1)
+    share: float = Field(gt=0, le=1, description="length of what is added, in lengths of the step")
+
+
 class AttributeCard(CardModel):
     """One attribute with its named classes; index order is the order of the logits.
 
@@ -80,10 +102,17 @@ class AttributeCard(CardModel):
         exclude_if=lambda std: not std,  # else every model without would get a new version
         description=LATENT_STD,
     )
+    side_effects: tuple[SideEffect, ...] = Field(
+        default=(), exclude_if=lambda found: not found, description=SIDE_EFFECTS
+    )
 
     def with_defaults(self, defaults: EditDefaults) -> Self:
         """The same attribute with other defaults."""
         return self.model_copy(update={"defaults": defaults})
+
+    def with_side_effects(self, effects: tuple[SideEffect, ...]) -> Self:
+        """The same attribute with other side effects."""
+        return self.model_copy(update={"side_effects": effects})
 
     def with_share_of_masks(self, share: float) -> Self:
         """With that share (0..1) of every default top_k, and no mask lost."""
@@ -207,6 +236,16 @@ class ModelCard(CardModel):
             for exclusion in attribute.defaults.exclude:
                 if exclusion.attribute not in names or exclusion.attribute == attribute.name:
                     raise ValueError(f"{attribute.name}: cannot exclude {exclusion.attribute!r}")
+            self._expect_known(attribute)
         if self.edit_space != "z" and (self.num_ws is None or self.w_dim is None):
             raise ValueError(f"num_ws, w_dim: required to edit in {self.edit_space}")
         return self
+
+    def _expect_known(self, attribute: AttributeCard) -> None:
+        """ValueError for a side effect between classes that are not there."""
+        classes = {one.name: one.classes for one in self.attributes if one.name != attribute.name}
+        for effect in attribute.side_effects:
+            named = {name for swap in effect.swaps for name in (swap.lost, swap.gained)}
+            known = set(classes.get(effect.attribute, ()))
+            if effect.target not in attribute.classes or not known.issuperset(named):
+                raise ValueError(f"{attribute.name}: unknown classes in a side effect: {effect}")

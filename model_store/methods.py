@@ -96,17 +96,20 @@ def stored_methods(
 
 def card_settings(card: ModelCard, aims: bool = True) -> list[EditSettings]:
     """The defaults of every attribute, by indices; without aims every step has the step size."""
-    planned = [plan_edit(card, one.name, one.classes[-1]) for one in card.attributes]
-    return [
-        EditSettings(
-            edit.top_k,
-            edit.layers,
-            edit.step_size,
-            edit.goal if aims and math.isfinite(edit.goal) else None,
-            edit.row_noise,
-        )
-        for edit in planned
-    ]
+    return [_settings(card, one, aims) for one in card.attributes]
+
+
+def _settings(card: ModelCard, attribute: AttributeCard, aims: bool) -> EditSettings:
+    edits = [plan_edit(card, attribute.name, target) for target in attribute.classes]
+    first = edits[0]  # they differ in what they pull at alone
+    return EditSettings(
+        first.top_k,
+        first.layers,
+        first.step_size,
+        first.goal if aims and math.isfinite(first.goal) else None,
+        first.row_noise,
+        {edit.target: edit.pulls for edit in edits if edit.pulls},
+    )
 
 
 def _walk_offer(attribute: AttributeCard) -> Offer:

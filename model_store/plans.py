@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from editing import NEVER_STOP, WalkPlan
-from model_store.cards import AttributeCard, EditDefaults, MethodName, ModelCard
+from editing import NEVER_STOP, ClassPulls, WalkPlan, stacked_pulls
+from model_store.cards import AttributeCard, EditDefaults, MethodName, ModelCard, SideEffect
 from model_store.errors import PlanError
 
 MAX_STEPS = 64
@@ -32,6 +32,7 @@ class PlannedEdit:
     stop_probability: float
     goal: float = math.inf  # log-odds of the target that the last step aims at; inf: full steps
     row_noise: float = 0.0  # over which gradctrl averages the target's row, of each channel
+    pulls: ClassPulls = ()  # by which gradctrl counters side effects
     method: MethodName = "gradctrl"
 
     def masked(self, card: ModelCard) -> list[tuple[str, int]]:
@@ -52,10 +53,12 @@ def plan_edit(
     """One edit by indices; None takes the card's default, an empty `exclude` protects nothing.
 
     A given step_size is the length of every step; without one the walk may aim at the card's goal.
+    Side effects on the card are those of its exclusions and layers: others leave them uncountered.
 
     Raises PlanError, whose `field` is the name of the argument at fault.
     """
     a, found = _attribute(card, attribute, "attribute")
+    to_defaults = exclude is None and layers is None
     _expect_extent(steps, step_size, stop)
     defaults = found.defaults
     chosen = defaults.as_pairs() if exclude is None else exclude
@@ -69,6 +72,7 @@ def plan_edit(
         NEVER_STOP if stop is None else stop,
         _goal(defaults) if step_size is None else math.inf,
         found.latent_std,
+        _pulls(card, found, target) if to_defaults else (),
     )
 
 
@@ -87,6 +91,7 @@ def walk_plan(edits: Sequence[PlannedEdit], device: torch.device | str) -> tuple
         stop_probability=column([edit.stop_probability for edit in edits], torch.float32),
         goal=column([edit.goal for edit in edits], torch.float32),
         row_noise=column([edit.row_noise for edit in edits], torch.float32),
+        pulls=stacked_pulls([edit.pulls for edit in edits], device),
     )
     return plan, column([edit.layers for edit in edits], torch.int64)
 
@@ -163,3 +168,30 @@ def _layers(
         message = f"layers must satisfy 0 <= from < to <= {num_layers}, got {[low, high]}"
         raise PlanError("bad_request", message, "layers", [0, num_layers])
     return low, high
+
+
+def _pulls(card: ModelCard, attribute: AttributeCard, target: str) -> ClassPulls:
+    """Against the side effects of edits to the target, of every attribute of the card."""
+    effects = {one.attribute: one for one in attribute.side_effects if one.target == target}
+    if not effects:
+        return ()
+    most = max(len(one.classes) for one in card.attributes)
+    return tuple(_pulls_of(effects.get(one.name), one.classes, most) for one in card.attributes)
+
+
+def _pulls_of(
+    effect: SideEffect | None, classes: Sequence[str], most: int
+) -> tuple[tuple[float, ...], ...]:
+    """By present class: against what takes it and towards what it takes, of length `share`."""
+    pulls = [[0.0] * most for _ in range(most)]
+    for swap in () if effect is None else effect.swaps:
+        lost, gained = classes.index(swap.lost), classes.index(swap.gained)
+        for present in (lost, gained):
+            pulls[present][lost] += swap.rate
+            pulls[present][gained] -= swap.rate
+    lengths = [math.hypot(*row) or 1.0 for row in pulls]
+    share = 0.0 if effect is None else effect.share
+    return tuple(
+        tuple(share * weight / length for weight in row)
+        for row, length in zip(pulls, lengths, strict=True)
+    )

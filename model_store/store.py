@@ -7,7 +7,7 @@ model twice gives the same entry. Knows nothing about training or serving.
 import hashlib
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -186,9 +186,10 @@ def save_attributes(
     """A new version of the model: these attributes replace those of the same name.
 
     Heads of one layer stay beside those of all layers where every attribute has one of its
-    classes; without that the new version lacks the released method.
+    classes; without that the new version lacks the released method. Side effects on an attribute
+    with a new head were measured with the head before and are left out.
     """
-    cards = {attribute.name: attribute for attribute in model.card.attributes}
+    cards = {one.name: _without_effects_on(heads, one) for one in model.card.attributes}
     cards |= {attribute.name: attribute for attribute in attributes}
     card = model.card.model_copy(update={"attributes": tuple(cards.values())})
     own = {**model.heads(), **heads}
@@ -200,6 +201,11 @@ def save_attributes(
             kept[ONE_LAYER_FILE] = Path(folder) / ONE_LAYER_FILE
             save_heads(narrow, kept[ONE_LAYER_FILE])
         return save_model(model.generator(), card, own, kept)
+
+
+def _without_effects_on(names: Container[str], attribute: AttributeCard) -> AttributeCard:
+    kept = tuple(one for one in attribute.side_effects if one.attribute not in names)
+    return attribute.with_side_effects(kept)
 
 
 def _one_layer_heads(

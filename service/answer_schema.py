@@ -7,11 +7,13 @@ from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSche
 
 from model_store import (
     LATENT_STD,
+    SIDE_EFFECTS,
     AttributeCard,
     InversionMode,
     MethodName,
     ModelCard,
     OnnxCard,
+    SideEffect,
     Space,
 )
 
@@ -176,6 +178,7 @@ class ServedAttribute(AttributeCard):
     """An attribute with all its fields, those too that stored cards leave out."""
 
     latent_std: float = Field(default=0.0, ge=0, description=LATENT_STD)
+    side_effects: tuple[SideEffect, ...] = Field(default=(), description=SIDE_EFFECTS)
 
 
 class ServedModel(ModelCard):

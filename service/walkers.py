@@ -1,12 +1,13 @@
 """What computes walks: torch, a compiled step or CUDA graphs, by the settings. Knows no request."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from editing import CapturedWalk, CompiledWalk, CudaGraphRecorder, Walk, walk
-from model_store import Starts, StoredModel, plan_edit
+from model_store import ModelCard, PlannedEdit, Starts, StoredModel, plan_edit
 from service.settings import Settings
 from service.specs import WalkSpec
 from service.walking import LoadedHeads, walk_all
@@ -37,9 +38,21 @@ class Walker:
         """Have a compiled walk translated before the first request, by a walk as requests do."""
         if not self.compiles:
             return
-        attribute = model.card.attributes[0]
-        edit = plan_edit(model.card, attribute.name, attribute.classes[0], steps=1)
+        edits = [_plain_edit(model.card), *_countering_edits(model.card)][:2]
         origin = np.zeros((1, *model.card.latent_shape), dtype=np.float32)
-        spec = WalkSpec(model.tag, Starts(latents=origin), (edit,))
         with torch.inference_mode():
-            walk_all(loaded, [spec] * self.num_samples)
+            for edit in edits:
+                spec = WalkSpec(model.tag, Starts(latents=origin), (edit,))
+                walk_all(loaded, [spec] * self.num_samples)
+
+
+def _plain_edit(card: ModelCard) -> PlannedEdit:
+    first = card.attributes[0]
+    return plan_edit(card, first.name, first.classes[0], steps=1, exclude=[])
+
+
+def _countering_edits(card: ModelCard) -> Iterator[PlannedEdit]:
+    """Edits that counter side effects: their walks are other operations."""
+    for attribute in card.attributes:
+        for effect in attribute.side_effects:
+            yield plan_edit(card, attribute.name, effect.target, steps=1)

@@ -26,7 +26,9 @@ from model_store import (
     Exclusion,
     ModelCard,
     Provenance,
+    SideEffect,
     Stylegan2,
+    Swap,
     movable_channels,
 )
 from model_store.networks.stylegan2_initial import Stylegan2Sizes, initial_tensors
@@ -45,6 +47,14 @@ ATTRIBUTES = (
             steps=6, step_size=0.5, exclude=(Exclusion(attribute="age", top_k=3),)
         ),
         latent_std=0.8,
+        side_effects=(
+            SideEffect(
+                target="smiling",
+                attribute="hair",
+                swaps=(Swap(lost="black", gained="blond", rate=0.02),),
+                share=0.05,
+            ),
+        ),
     ),
     AttributeCard(name="age", classes=("young", "old")),
     AttributeCard(name="hair", classes=("black", "brown", "blond")),

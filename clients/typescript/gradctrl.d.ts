@@ -1085,6 +1085,12 @@ export interface components {
              * @default 0
              */
             latent_std?: number;
+            /**
+             * Side Effects
+             * @description what edits of this attribute with its defaults do to other attributes though its direction does not, measured in images by gradctrl tune; gradctrl counters them unless a request names exclusions or layers of its own
+             * @default []
+             */
+            side_effects?: components["schemas"]["SideEffect"][];
         };
         /**
          * ServedModel
@@ -1185,6 +1191,29 @@ export interface components {
             };
         };
         /**
+         * SideEffect
+         * @description How edits to a class change another attribute, and what each step adds against it.
+         */
+        SideEffect: {
+            /**
+             * Target
+             * @description class that is edited to
+             */
+            target: string;
+            /**
+             * Attribute
+             * @description that changes
+             */
+            attribute: string;
+            /** Swaps */
+            swaps: components["schemas"]["Swap"][];
+            /**
+             * Share
+             * @description length of what is added, in lengths of the step
+             */
+            share: number;
+        };
+        /**
          * Source
          * @description Where an edit starts: exactly one of seed, latent, image.
          */
@@ -1219,6 +1248,21 @@ export interface components {
         StopRequest: {
             /** Probability */
             probability: number;
+        };
+        /**
+         * Swap
+         * @description Two classes of an attribute, of which edits lose one to the other.
+         */
+        Swap: {
+            /** Lost */
+            lost: string;
+            /** Gained */
+            gained: string;
+            /**
+             * Rate
+             * @description share of edits that do, less those that undo it
+             */
+            rate: number;
         };
     };
     responses: never;

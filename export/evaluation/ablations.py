@@ -39,7 +39,10 @@ def top_k_variants(
     settings: Sequence[EditSettings],
     shares: Sequence[float] = TOP_K_SHARES,
 ) -> list[Variant]:
-    """The walk with k channels protected for each of the other attributes (paper, Fig. 8c)."""
+    """The walk with k channels protected for each of the other attributes (paper, Fig. 8c).
+
+    What counters side effects of the card's masks is left out.
+    """
     counts = sorted({round(share * card.head_channels) for share in shares})
 
     def made(k: int) -> Callable[[], Method]:
@@ -51,7 +54,7 @@ def top_k_variants(
 def with_top_k(settings: Sequence[EditSettings], top_k: int) -> list[EditSettings]:
     """The same settings with `top_k` channels protected for each of the other attributes."""
     return [
-        replace(one, top_k=tuple(0 if b == a else top_k for b in range(len(settings))))
+        replace(one, top_k=tuple(0 if b == a else top_k for b in range(len(settings))), pulls={})
         for a, one in enumerate(settings)
     ]
 

@@ -515,7 +515,7 @@ class AttributeNames(_message.Message):
     def __init__(self, names: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Attribute(_message.Message):
-    __slots__ = ("name", "classes", "defaults", "validation_accuracy", "validation_samples", "training_samples_per_class", "labelled_by", "latent_std")
+    __slots__ = ("name", "classes", "defaults", "validation_accuracy", "validation_samples", "training_samples_per_class", "labelled_by", "latent_std", "side_effects")
     NAME_FIELD_NUMBER: _ClassVar[int]
     CLASSES_FIELD_NUMBER: _ClassVar[int]
     DEFAULTS_FIELD_NUMBER: _ClassVar[int]
@@ -524,6 +524,7 @@ class Attribute(_message.Message):
     TRAINING_SAMPLES_PER_CLASS_FIELD_NUMBER: _ClassVar[int]
     LABELLED_BY_FIELD_NUMBER: _ClassVar[int]
     LATENT_STD_FIELD_NUMBER: _ClassVar[int]
+    SIDE_EFFECTS_FIELD_NUMBER: _ClassVar[int]
     name: str
     classes: _containers.RepeatedScalarFieldContainer[str]
     defaults: EditDefaults
@@ -532,7 +533,30 @@ class Attribute(_message.Message):
     training_samples_per_class: int
     labelled_by: str
     latent_std: float
-    def __init__(self, name: _Optional[str] = ..., classes: _Optional[_Iterable[str]] = ..., defaults: _Optional[_Union[EditDefaults, _Mapping]] = ..., validation_accuracy: _Optional[float] = ..., validation_samples: _Optional[int] = ..., training_samples_per_class: _Optional[int] = ..., labelled_by: _Optional[str] = ..., latent_std: _Optional[float] = ...) -> None: ...
+    side_effects: _containers.RepeatedCompositeFieldContainer[SideEffect]
+    def __init__(self, name: _Optional[str] = ..., classes: _Optional[_Iterable[str]] = ..., defaults: _Optional[_Union[EditDefaults, _Mapping]] = ..., validation_accuracy: _Optional[float] = ..., validation_samples: _Optional[int] = ..., training_samples_per_class: _Optional[int] = ..., labelled_by: _Optional[str] = ..., latent_std: _Optional[float] = ..., side_effects: _Optional[_Iterable[_Union[SideEffect, _Mapping]]] = ...) -> None: ...
+
+class SideEffect(_message.Message):
+    __slots__ = ("target", "attribute", "swaps", "share")
+    TARGET_FIELD_NUMBER: _ClassVar[int]
+    ATTRIBUTE_FIELD_NUMBER: _ClassVar[int]
+    SWAPS_FIELD_NUMBER: _ClassVar[int]
+    SHARE_FIELD_NUMBER: _ClassVar[int]
+    target: str
+    attribute: str
+    swaps: _containers.RepeatedCompositeFieldContainer[Swap]
+    share: float
+    def __init__(self, target: _Optional[str] = ..., attribute: _Optional[str] = ..., swaps: _Optional[_Iterable[_Union[Swap, _Mapping]]] = ..., share: _Optional[float] = ...) -> None: ...
+
+class Swap(_message.Message):
+    __slots__ = ("lost", "gained", "rate")
+    LOST_FIELD_NUMBER: _ClassVar[int]
+    GAINED_FIELD_NUMBER: _ClassVar[int]
+    RATE_FIELD_NUMBER: _ClassVar[int]
+    lost: str
+    gained: str
+    rate: float
+    def __init__(self, lost: _Optional[str] = ..., gained: _Optional[str] = ..., rate: _Optional[float] = ...) -> None: ...
 
 class EditDefaults(_message.Message):
     __slots__ = ("steps", "step_size", "exclude", "layers", "goal")

@@ -71,13 +71,14 @@ def test_one_recording_serves_all_numbers_of_its_kind() -> None:
     assert recorder.replayed == 3
 
 
-def test_stops_goals_noise_and_bounds_are_numbers_too() -> None:
+def test_stops_goals_noise_pulls_and_bounds_are_numbers_too() -> None:
     by_tape, recorder = captured()
     for seed in (1, 2):
         wanted = replace(
             plan(2, seed, stop=0.5 + 0.1 * seed),
             goal=torch.tensor([float(seed), torch.inf]),
             row_noise=torch.tensor([0.3 * seed, 0.0]),
+            pulls=0.1 * torch.randn(2, 3, 3, 3, generator=torch.manual_seed(seed)),
             editable=torch.rand(2, CHANNELS, generator=torch.manual_seed(seed)) > 0.2,
         )
         assert_same(by_tape(HEADS, starts(2, seed), wanted), walk(HEADS, starts(2, seed), wanted))

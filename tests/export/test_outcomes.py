@@ -39,15 +39,22 @@ def test_targets_are_every_other_class(num_classes: int) -> None:
 
 
 def test_accuracy_counts_edits_that_changed_nothing_else() -> None:
-    outcome = Outcome(
-        start=np.zeros(4),
-        target=np.ones(4),
-        reached=np.array([True, True, False, False]),
-        changed=np.array([[False], [True], [False], [True]]),
-        attributes=("smile",),
-    )
+    after = np.array([[1, 0], [1, 1], [0, 0], [0, 1]])
+    outcome = Outcome(np.zeros_like(after), after, 0, np.ones(4, dtype=np.int64), ("smile", "age"))
     assert outcome.accuracy == 0.25
     assert outcome.worth == pytest.approx((0.5 + 2 * 0.25) / 3)
+
+
+def test_joined_edits_count_alike() -> None:
+    def outcome(after: list[list[int]]) -> Outcome:
+        labels = np.array(after)
+        return Outcome(np.zeros_like(labels), labels, 0, np.ones_like(labels[:, 0]), ("a", "b"))
+
+    both = outcome([[1, 0]]).joined(outcome([[1, 1], [0, 1]]))
+    assert both.reached.tolist() == [True, True, False]
+    assert both.changed.tolist() == [[False, False], [False, True], [False, True]]
+    assert both.start.tolist() == [0, 0, 0]
+    assert both.accuracy == pytest.approx(1 / 3)
 
 
 def test_no_step_reaches_nothing_and_changes_nothing(model: LocalModel, onlooker: Onlooker) -> None:
@@ -61,9 +68,8 @@ def test_no_step_reaches_nothing_and_changes_nothing(model: LocalModel, onlooker
 
 def test_better_by_less_than_a_standard_error_is_not_clear() -> None:
     def outcome(*reached: int) -> Outcome:
-        ends = np.array(reached, dtype=bool)
-        labels = np.zeros(len(ends), dtype=np.int64)
-        return Outcome(labels, labels, ends, np.zeros((len(ends), 1), dtype=bool), ("smile",))
+        after = np.array(reached)[:, None]
+        return Outcome(np.zeros_like(after), after, 0, np.ones_like(after[:, 0]), ("smile",))
 
     none, one, two = outcome(0, 0, 0, 0), outcome(0, 0, 0, 1), outcome(0, 0, 1, 1)
     assert two.is_clearly_better(none)

@@ -100,8 +100,8 @@ def test_what_nobody_can_see_keeps_its_defaults(stored: StoredModel, tmp_path: P
 def test_what_was_trained_meanwhile_keeps_its_defaults(bentoml_home: Path) -> None:
     model = save_model(make_generator(), make_card("tuned"), make_heads())
     smile, age, _ = ATTRIBUTES
-    one = np.ones(1, dtype=np.int64)
-    outcome = Outcome(one, one, one > 0, np.zeros((1, 3), dtype=bool), ("smile", "age", "hair"))
+    labels = np.ones((1, 3), dtype=np.int64)
+    outcome = Outcome(labels, labels, 0, labels[:, 0], ("smile", "age", "hair"))
     chosen = EditDefaults(steps=3)
     tuned = [Tuned(one.with_defaults(chosen), outcome) for one in (smile, age)]
     again = age.model_copy(update={"validation_accuracy": 0.5})

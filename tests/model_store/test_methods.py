@@ -80,6 +80,19 @@ def test_settings_are_the_defaults_of_the_card(directed: StoredModel) -> None:
     assert (smile.top_k, smile.layers, smile.step_size) == ((0, 3, 0), (0, NUM_WS), 0.5)
     assert (smile.row_noise, age.row_noise) == (directed.card.attributes[0].latent_std, 0)
     assert age.top_k == (0, 0, 0)
+    assert (list(smile.pulls), dict(age.pulls)) == ([1], {})  # of smiling alone
+
+
+def test_edits_counter_the_side_effects_of_their_target(directed: StoredModel) -> None:
+    latents = torch.randn(2, NUM_WS, 16, generator=torch.manual_seed(0))
+    plain = [replace(one, pulls={}) for one in card_settings(directed.card)]
+    walks = [
+        stored_methods(directed, ("gradctrl",), settings)["gradctrl"]
+        for settings in (card_settings, lambda card: plain)
+    ]
+    found, without = (one.path(latents, 0, torch.tensor([0, 1]), 3).latents for one in walks)
+    same = torch.isclose(found, without, atol=1e-6).flatten(1).all(dim=1)
+    assert same.tolist() == [True, False]
 
 
 def test_other_settings_reach_walks_and_lines(directed: StoredModel) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from editing import NEVER_STOP
-from model_store import EditDefaults, PlanError, plan_edit, walk_plan
+from model_store import EditDefaults, PlanError, SideEffect, Swap, plan_edit, walk_plan
 from tests.doubles import ATTRIBUTES, make_card, make_style_card
 
 CARD = make_card()
@@ -27,6 +27,42 @@ def test_rows_are_averaged_over_noise_of_the_edited_attribute_s_card() -> None:
     plan, _ = walk_plan(edits, "cpu")
     assert plan.row_noise is not None
     assert plan.row_noise.tolist() == pytest.approx([CARD.attributes[0].latent_std, 0])
+
+
+def test_side_effects_of_the_target_become_pulls_by_present_class() -> None:
+    planned = plan_edit(CARD, "smile", "smiling")
+    smile, age, hair = planned.pulls  # of classes: not smiling, smiling; young, old; 3 of hair
+    assert smile == age == ((0.0,) * 3,) * 3
+    black, brown, blond = hair
+    weight = 0.05 / math.sqrt(2)
+    assert black == blond == pytest.approx((weight, 0.0, -weight))
+    assert brown == (0.0, 0.0, 0.0)
+    plan, _ = walk_plan([planned, plan_edit(CARD, "smile", "not_smiling")], "cpu")
+    assert plan.pulls is not None
+    assert plan.pulls.shape == (2, 3, 3, 3)
+    assert plan.pulls.flatten(1).any(dim=1).tolist() == [True, False]
+
+
+def test_a_class_between_two_swaps_is_pulled_both_ways() -> None:
+    swaps = (
+        Swap(lost="black", gained="brown", rate=0.01),
+        Swap(lost="brown", gained="blond", rate=0.02),
+    )
+    effect = SideEffect(target="smiling", attribute="hair", swaps=swaps, share=0.1)
+    smile, *others = CARD.attributes
+    attributes = (smile.with_side_effects((effect,)), *others)
+    card = CARD.model_copy(update={"attributes": attributes})
+    black, brown, blond = plan_edit(card, "smile", "smiling").pulls[2]
+    assert black[0] == -black[1] > 0 == black[2]
+    assert brown == pytest.approx([0.1 * x / math.sqrt(6) for x in (1, 1, -2)])
+    assert blond[1] == -blond[2] > 0 == blond[0]
+
+
+@pytest.mark.parametrize("given", [{"exclude": []}, {"layers": (0, 1)}])
+def test_other_exclusions_or_layers_have_no_measured_side_effects(given: dict[str, Any]) -> None:
+    planned = plan_edit(CARD, "smile", "smiling", **given)
+    assert planned.pulls == ()
+    assert walk_plan([planned], "cpu")[0].pulls is None
 
 
 def test_an_empty_exclusion_list_protects_nothing() -> None:

@@ -139,13 +139,22 @@ def test_a_new_head_of_one_layer_joins_those_beside(
 def test_other_classes_take_a_new_head_of_one_layer_or_none(
     both: StoredModel, classes: tuple[str, ...]
 ) -> None:
-    changed = SMILE.model_copy(update={"classes": classes})
+    changed = SMILE.with_side_effects(()).model_copy(update={"classes": classes})
     narrow = save_attributes(both, [changed], {"smile": make_head(len(classes), 7)})
     heads = narrow.one_layer_heads()
     assert heads is not None
     assert heads.class_bias[0].isfinite().sum() == len(classes)
     wide = save_attributes(both, [changed], {"smile": make_head(len(classes), 7, WIDE)})
     assert wide.one_layer_heads() is None
+
+
+def test_side_effects_on_an_attribute_with_a_new_head_are_forgotten(both: StoredModel) -> None:
+    hair = ATTRIBUTES[2]
+    assert [one.attribute for one in SMILE.side_effects] == [hair.name]
+    kept = save_attributes(both, [AGE], {"age": make_head(2, 7, WIDE)}).card.attributes
+    lost = save_attributes(both, [hair], {"hair": make_head(3, 7, WIDE)}).card.attributes
+    assert kept[0].side_effects == SMILE.side_effects
+    assert lost[0].side_effects == ()
 
 
 def test_new_heads_of_all_layers_leave_those_of_one_layer(both: StoredModel) -> None:

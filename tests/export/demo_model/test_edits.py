@@ -10,13 +10,9 @@ from export.outcomes import Outcome
 
 
 def test_tables_count_pairs() -> None:
-    outcome = Outcome(
-        start=np.array([0, 0, 1]),
-        target=np.array([1, 1, 0]),
-        reached=np.array([True, True, False]),
-        changed=np.array([[False, False], [False, True], [False, False]]),
-        attributes=("hair", "smile"),
-    )
+    before = np.array([[0, 0], [0, 0], [1, 0]])
+    after = np.array([[1, 0], [1, 1], [1, 0]])
+    outcome = Outcome(before, after, 0, np.array([1, 1, 0]), ("hair", "smile"))
     assert "| 3 | 0.67 | 0.33 |" in edits.as_table({"hair": outcome})
     assert "1.00 / 0.50 (2)" in edits.pair_table(outcome, ("black", "brown"))
 

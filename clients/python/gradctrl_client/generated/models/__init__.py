@@ -72,9 +72,11 @@ from .served_model_methods import ServedModelMethods
 from .served_model_network import ServedModelNetwork
 from .served_model_onnx import ServedModelOnnx
 from .served_model_spaces_item import ServedModelSpacesItem
+from .side_effect import SideEffect
 from .source import Source
 from .source_space_type_0 import SourceSpaceType0
 from .stop_request import StopRequest
+from .swap import Swap
 
 __all__ = (
     "BodyEditUpload",
@@ -144,7 +146,9 @@ __all__ = (
     "ServedModelNetwork",
     "ServedModelOnnx",
     "ServedModelSpacesItem",
+    "SideEffect",
     "Source",
     "SourceSpaceType0",
     "StopRequest",
+    "Swap",
 )

@@ -12,6 +12,7 @@ from ..types import UNSET, Unset
 
 if TYPE_CHECKING:
     from ..models.edit_defaults import EditDefaults
+    from ..models.side_effect import SideEffect
 
 
 T = TypeVar("T", bound="ServedAttribute")
@@ -32,6 +33,9 @@ class ServedAttribute:
         latent_std (float | Unset): standard deviation of sampled latents as its head reads them, root mean square over
             channels; gradctrl averages the row of this attribute over normal noise of that size when it edits it; 0: it
             does not Default: 0.0.
+        side_effects (list[SideEffect] | Unset): what edits of this attribute with its defaults do to other attributes
+            though its direction does not, measured in images by gradctrl tune; gradctrl counters them unless a request
+            names exclusions or layers of its own
     """
 
     name: str
@@ -42,6 +46,7 @@ class ServedAttribute:
     training_samples_per_class: int | None | Unset = UNSET
     labelled_by: None | str | Unset = UNSET
     latent_std: float | Unset = 0.0
+    side_effects: list[SideEffect] | Unset = UNSET
 
     def to_dict(self) -> dict[str, Any]:
         name = self.name
@@ -78,6 +83,13 @@ class ServedAttribute:
 
         latent_std = self.latent_std
 
+        side_effects: list[dict[str, Any]] | Unset = UNSET
+        if not isinstance(self.side_effects, Unset):
+            side_effects = []
+            for side_effects_item_data in self.side_effects:
+                side_effects_item = side_effects_item_data.to_dict()
+                side_effects.append(side_effects_item)
+
         field_dict: dict[str, Any] = {}
 
         field_dict.update(
@@ -98,12 +110,15 @@ class ServedAttribute:
             field_dict["labelled_by"] = labelled_by
         if latent_std is not UNSET:
             field_dict["latent_std"] = latent_std
+        if side_effects is not UNSET:
+            field_dict["side_effects"] = side_effects
 
         return field_dict
 
     @classmethod
     def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
         from ..models.edit_defaults import EditDefaults  # noqa: PLC0415
+        from ..models.side_effect import SideEffect  # noqa: PLC0415
 
         d = dict(src_dict)
         name = d.pop("name")
@@ -157,6 +172,15 @@ class ServedAttribute:
 
         latent_std = d.pop("latent_std", UNSET)
 
+        _side_effects = d.pop("side_effects", UNSET)
+        side_effects: list[SideEffect] | Unset = UNSET
+        if _side_effects is not UNSET:
+            side_effects = []
+            for side_effects_item_data in _side_effects:
+                side_effects_item = SideEffect.from_dict(side_effects_item_data)
+
+                side_effects.append(side_effects_item)
+
         served_attribute = cls(
             name=name,
             classes=classes,
@@ -166,6 +190,7 @@ class ServedAttribute:
             training_samples_per_class=training_samples_per_class,
             labelled_by=labelled_by,
             latent_std=latent_std,
+            side_effects=side_effects,
         )
 
         return served_attribute
