@@ -62,7 +62,7 @@ def test_it_walks_as_the_plain_one_does(compiled: CompiledWalk, name: str) -> No
 
 
 @pytest.mark.slow
-def test_one_translation_serves_all_plans_with_pulls_and_one_all_others(compiled: CompiledWalk) -> None:
+def test_plans_with_pulls_share_a_translation_and_all_others_one(compiled: CompiledWalk) -> None:
     torch._dynamo.utils.counters.clear()
     compiled(HEADS, torch.zeros(1, CHANNELS), plan("masks", 1))
     for name in PLANS:

@@ -70,8 +70,8 @@ def eyeglasses(model: LocalModel) -> AttributeCard:
 def test_what_heads_do_not_see_is_found_and_countered(model: LocalModel) -> None:
     onlooker = blind_to(model, 0.5)
     found = find_side_effects(model, onlooker, eyeglasses(model), 30)
-    assert {(one.target, one.attribute) for one in found} >= {("eyeglasses", "skin_tone")}
-    effect = next(one for one in found if (one.target, one.attribute) == ("eyeglasses", "skin_tone"))
+    by_edit = {(one.target, one.attribute): one for one in found}
+    effect = by_edit["eyeglasses", "skin_tone"]
     assert all(CLASSES.index(one.lost) < CLASSES.index(one.gained) for one in effect.swaps)
     samples = draw_samples(model, onlooker, 0, 200)
     card = eyeglasses(model)
