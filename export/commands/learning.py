@@ -108,7 +108,9 @@ def tune(
         Path | None, typer.Option(help="Also write NAME.safetensors and NAME.json here.")
     ] = None,
 ) -> None:
-    """Choose exclusions, top-k, layers and steps by edits of validation images; store them."""
+    """Choose exclusions, top-k, layers and steps by edits of validation images, and counter what
+    such edits still do to other attributes; store them.
+    """
     torch.set_num_threads(1)  # as train
     model, samples_of_bank = open_bank_of(bank_folder, name)
     model.expect_writable()

@@ -63,6 +63,14 @@ def test_chosen_defaults_are_no_worse_than_others_and_the_same_again(
     assert tune_attribute(model, onlooker, samples, attribute).attribute == tuned.attribute
 
 
+def test_a_line_tells_what_is_countered() -> None:
+    smile = ATTRIBUTES[0]
+    labels = np.zeros((2, 3), dtype=np.int64)
+    outcome = Outcome(labels, labels, 0, labels[:, 0], ("smile", "age", "hair"))
+    assert Tuned(smile, outcome).describe().endswith("exclude age:3, countered hair")
+    assert Tuned(smile.with_side_effects(()), outcome).describe().endswith("exclude age:3")
+
+
 def test_a_step_that_hardly_moves_is_given_up(
     model: LocalModel, onlooker: Onlooker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
