@@ -15,7 +15,7 @@ from editing.masking import MaskedDirection, normalise
 from editing.shapes import expect_shape
 
 _RIDGE = 1e-4  # of unit rows: two attributes with nearly the same row stay solvable
-_NEGLIGIBLE = 1e-3  # of a unit direction: what the ridge leaves of one that lies in the span
+NEGLIGIBLE = 1e-3  # of a unit direction: what the ridge leaves of one that lies in the span
 
 
 def project_off(
@@ -36,20 +36,19 @@ def project_off(
     allowed = found.direction.sign().abs()[:, None] * protected[:, :, None]
     units, _ = normalise(rows * allowed)  # [N, A, C]; zero where none is protected
     along = torch.bmm(units, found.direction[:, :, None])  # [N, A, 1]
-    weights = solve_gram(unit_gram(units), along)
+    weights = solve_gram(torch.baddbmm(ridge_of(rows), units, units.transpose(1, 2)), along)
     spanned = torch.bmm(weights.transpose(1, 2), units)[:, 0]
     left = found.direction - spanned  # of a unit vector: no need to scale it first
     length = torch.linalg.vector_norm(left, dim=1)
-    length = torch.where(length < _NEGLIGIBLE, 0.0, length)
+    length = torch.where(length < NEGLIGIBLE, 0.0, length)
     unit = left / length.clamp_min(torch.finfo(length.dtype).tiny)[:, None]
     direction = torch.where(length[:, None] > 0, unit, 0.0)
     return replace(found, direction=direction, kept_norm=found.kept_norm * length.clamp_max(1.0))
 
 
-def unit_gram(units: Tensor) -> Tensor:  # [N, A, A] of [N, A, C]
-    """The inner products of unit rows, with a ridge."""
-    ridge = _RIDGE * torch.eye(units.shape[1], device=units.device, dtype=units.dtype)
-    return torch.baddbmm(ridge, units, units.transpose(1, 2))
+def ridge_of(rows: Tensor) -> Tensor:  # [A, A] of [N, A, C]
+    """What inner products of unit rows get, so that equal rows and zero ones can be solved."""
+    return _RIDGE * torch.eye(rows.shape[1], device=rows.device, dtype=rows.dtype)
 
 
 def solve_gram(gram: Tensor, along: Tensor) -> Tensor:  # [N, A, M] of [N, A, A], [N, A, M]
