@@ -159,7 +159,7 @@ class ScoreAnswer(Answer):
 
 
 class DirectionsAnswer(Answer):
-    """Answer of /v1/directions: a unit direction in the edit space.
+    """Answer of /v1/directions: a unit direction in the edit space, masked and within its layers.
 
     One layer's worth, which is added to each layer of the range, or a list per layer where the
     model's heads read all layers (`heads_read` of its card).

@@ -1,7 +1,7 @@
 """Walks of many requests as one batch. Knows nothing about HTTP, processes or images."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -91,8 +91,11 @@ def score_all(loaded: LoadedHeads, latents: np.ndarray) -> np.ndarray:
 
 
 def find_direction(loaded: LoadedHeads, spec: WalkSpec) -> dict[str, Any]:
-    """The first direction of a spec's only edit, as many channels as heads read, or a refusal."""
-    plan, ranges = walk_plan(spec.edits, _HOST)
+    """The first direction of a spec's only edit, as many channels as heads read, or a refusal.
+
+    Masked, and within its layers: what a walk adds against side effects is neither.
+    """
+    plan, ranges = walk_plan([replace(edit, pulls=()) for edit in spec.edits], _HOST)
     latent = _to_heads(loaded, _start(loaded, spec))
     found = latent_direction(loaded.heads, latent, plan, ranges)
     if not bool(found.kept_norm[0] > 0):

@@ -231,7 +231,7 @@ export interface components {
         };
         /**
          * DirectionsAnswer
-         * @description Answer of /v1/directions: a unit direction in the edit space.
+         * @description Answer of /v1/directions: a unit direction in the edit space, masked and within its layers.
          *
          *     One layer's worth, which is added to each layer of the range, or a list per layer where the
          *     model's heads read all layers (`heads_read` of its card).

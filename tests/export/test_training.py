@@ -23,7 +23,14 @@ from export.training import (
     train_attribute,
     write_heads,
 )
-from model_store import FACES_FILE, EditDefaults, StoredModel, save_directions, save_model
+from model_store import (
+    FACES_FILE,
+    AttributeCard,
+    EditDefaults,
+    StoredModel,
+    save_directions,
+    save_model,
+)
 from tests.doubles import (
     ATTRIBUTES,
     make_card,
@@ -148,7 +155,7 @@ def test_methods_that_a_new_version_lacks_are_told() -> None:
     card = make_style_card("losing")
     generator = make_style_generator(card)
     model = save_directions(save_model(generator, card, make_heads()), make_directions(generator))
-    smile = ATTRIBUTES[0].model_copy(update={"classes": ("no", "little", "much")})
+    smile = AttributeCard(name="smile", classes=("no", "little", "much"))
     wide = make_head(3, 0, math.prod(card.latent_shape))
     lost = lost_methods(model, store_trained(model, [TrainedAttribute(smile, wide, "")]))
     assert [one.partition(":")[0] for one in lost] == [

@@ -74,7 +74,7 @@ def test_they_outlive_new_heads_but_not_other_classes(model: StoredModel) -> Non
     stored = save_directions(model, [SMILE, HAIR])
     again = save_attributes(stored, [ATTRIBUTES[1]], {"age": make_heads()["age"]})
     assert len(stored_directions(again)) == 2
-    renamed = ATTRIBUTES[0].model_copy(update={"classes": ("sad", "glad")})
+    renamed = ATTRIBUTES[0].with_side_effects(()).model_copy(update={"classes": ("sad", "glad")})
     heads: dict[str, Head] = {"smile": make_heads()["smile"]}
     changed = save_attributes(stored, [renamed], heads)
     assert [one.key for one in stored_directions(changed)] == ["ganspace.hair"]

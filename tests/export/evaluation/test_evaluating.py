@@ -152,7 +152,7 @@ def test_models_of_z_and_of_classes_are_judged_too(
 
 
 def test_a_model_of_one_attribute_has_no_other_to_keep(bentoml_home: Path, tmp_path: Path) -> None:
-    smile = ATTRIBUTES[0].model_copy(update={"defaults": EditDefaults()})
+    smile = ATTRIBUTES[0].with_side_effects(()).with_defaults(EditDefaults())
     model = save_model(make_generator(), make_card("one-smile", (smile,)), make_heads((smile,)))
     labelled = labelled_bank(model, tmp_path / "bank")
     options = replace(OPTIONS, methods=("gradctrl",), protocols=("far",))

@@ -18,7 +18,7 @@ T = TypeVar("T", bound="DirectionsAnswer")
 
 @_attrs_define
 class DirectionsAnswer:
-    """Answer of /v1/directions: a unit direction in the edit space.
+    """Answer of /v1/directions: a unit direction in the edit space, masked and within its layers.
 
     One layer's worth, which is added to each layer of the range, or a list per layer where the
     model's heads read all layers (`heads_read` of its card).
