@@ -38,13 +38,7 @@ from editing.latent_walk import LatentWalk, latent_direction, latent_logits, wal
 from editing.likeness import feature_distance, layer_spread, pixel_error
 from editing.masking import MaskedDirection, mask_salient_channels
 from editing.measures import EditRates, edit_rates
-from editing.methods import (
-    EditSettings,
-    GradCtrlWalk,
-    Method,
-    Path,
-    WalkReport,
-)
+from editing.methods import EditSettings, GradCtrlWalk, Method, Path, WalkReport
 from editing.projection import project_off
 from editing.released import (
     RELEASED_STEP_SIZE,

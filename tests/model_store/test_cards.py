@@ -41,6 +41,16 @@ def test_latent_shapes() -> None:
             "cannot exclude",
         ),
         ({"attributes": (AttributeCard(name="a", classes=("x", "x")),)}, "class names"),
+        ({"attributes": ATTRIBUTES[:2]}, "smile: unknown classes in a side effect"),  # on hair
+        (
+            {
+                "attributes": (
+                    ATTRIBUTES[0].model_copy(update={"classes": ("sad", "glad")}),
+                    *ATTRIBUTES[1:],
+                )
+            },
+            "smile: unknown classes in a side effect",
+        ),
     ],
 )
 def test_contradictions_are_refused(change: dict[str, object], message: str) -> None:
