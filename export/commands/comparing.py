@@ -5,17 +5,13 @@ from typing import Annotated
 import torch
 import typer
 
-from export.arguments import (
-    split_names,
-)
+from export.arguments import split_names
 from export.baselines import DirectionOptions, store_directions
 from export.commands.app import BankFolder, Name, Output, Truncation, app, console, progress_bar
 from export.evaluation import PROTOCOLS, EvaluationOptions, Judges
 from export.evaluation import evaluate as run_evaluation
 from export.labeling import embed_celeba_faces
-from model_store import (
-    BASELINES,
-)
+from model_store import BASELINES
 
 
 @app.command()

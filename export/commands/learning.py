@@ -7,10 +7,7 @@ import torch
 import typer
 
 from export import training
-from export.arguments import (
-    parse_names,
-    split_names,
-)
+from export.arguments import parse_names, split_names
 from export.banks import open_bank_of
 from export.commands.app import BankFolder, Name, app, console, progress_bar, resumable, warn
 from export.encoder_training import EncoderOptions
@@ -19,7 +16,7 @@ from export.labels import read_labels
 from export.stopping import stop_on_signal
 from export.teaching import TeachOptions, teach_model
 from export.tuning import TuneOptions, store_tuned, tune_model
-from model_store import find_model
+from model_store import StoredModel, find_model
 
 
 @app.command()
@@ -70,6 +67,19 @@ def train(
             trained = training.train_model(
                 model, samples, wanted, per_class, selection, seed, report
             )
+    _print_trained(trained, model, per_class, spread)
+    latest, _ = open_bank_of(bank_folder, name)  # another command may have stored a version
+    stored = training.store_trained(latest, trained)
+    for message in training.lost_methods(latest, stored):
+        warn(message)
+    if write_heads is not None:
+        training.write_heads(stored, write_heads)
+    console.print(f"stored {stored.tag}")
+
+
+def _print_trained(
+    trained: list[training.TrainedAttribute], model: StoredModel, per_class: int, spread: bool
+) -> None:
     for one in trained:
         card = one.card
         accuracy = "-" if card.validation_accuracy is None else f"{card.validation_accuracy:.3f}"
@@ -80,13 +90,6 @@ def train(
         )
         for doubt in training.doubts(one, model, per_class, spread):
             warn(doubt)
-    latest, _ = open_bank_of(bank_folder, name)  # another command may have stored a version
-    stored = training.store_trained(latest, trained)
-    for message in training.lost_methods(latest, stored):
-        warn(message)
-    if write_heads is not None:
-        training.write_heads(stored, write_heads)
-    console.print(f"stored {stored.tag}")
 
 
 @app.command()

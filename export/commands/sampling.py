@@ -22,9 +22,7 @@ from export.commands.app import (
 )
 from export.errors import ExportError
 from export.labels import AttributeLabels, remove_labels
-from model_store import (
-    find_model,
-)
+from model_store import find_model
 
 
 @app.command()

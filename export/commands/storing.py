@@ -6,9 +6,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from export.arguments import (
-    parse_classes,
-)
+from export.arguments import parse_classes
 from export.commands.app import Name, app, console, warn
 from export.errors import ExportError
 from export.fetching import FETCHABLE, fetch_model
