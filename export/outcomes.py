@@ -76,10 +76,10 @@ class Outcome:
             target=np.concatenate([self.target, other.target]),
         )
 
-    def is_clearly_better(self, other: "Outcome") -> bool:
-        """Whether it is worth more than other edits of its samples, by one standard error."""
+    def is_clearly_better(self, other: "Outcome", errors: float = 1.0) -> bool:
+        """Whether it is worth more than other edits of its samples, by so many standard errors."""
         gain = self.worths - other.worths
-        return bool(gain.mean() > gain.std() / np.sqrt(len(gain)))
+        return bool(gain.mean() > errors * gain.std() / np.sqrt(len(gain)))
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from model_store import AttributeCard, SideEffect, Swap
 _SEEDS = 5_000_000  # of what is measured on; validation samples are from 1,000,000 on
 _MEASURED = 10  # samples for each that defaults are tuned on: such effects are small
 _DECIDING = 3  # the same, of those that choose the strength
-_SURE = 2.0  # standard deviations of chance
+_SURE = 2.0  # standard deviations of chance: that there is an effect, that countering it helps
 _STRENGTHS = (0.25, 0.5, 1.0, 2.0)  # share of a step for a rate of 1
 _LARGEST_SHARE = 0.1
 
@@ -24,10 +24,11 @@ _LARGEST_SHARE = 0.1
 def find_side_effects(
     model: LocalModel, onlooker: Onlooker, attribute: AttributeCard, samples: int, seed: int = 0
 ) -> tuple[SideEffect, ...]:
-    """Those of edits with the card's defaults, if to counter them is clearly better; else none.
+    """Those of edits with the card's defaults, if to counter them is surely better; else none.
 
     `samples` is how many defaults are tuned on: 10 times as many measure the effects, 3 times as
-    many others decide.
+    many others decide. Surer than of other defaults, because the best of several strengths is
+    asked about and a walk takes longer with them.
     """
     first = _SEEDS + seed * samples * (_MEASURED + _DECIDING)
     measured = draw_samples(model, onlooker, first, samples * _MEASURED)
@@ -44,7 +45,7 @@ def find_side_effects(
     ]
     tried = [(one, _edited(model, onlooker, deciding, one)) for one in countering]
     best, found = max(tried, key=lambda pair: pair[1].worth)
-    return best.side_effects if found.is_clearly_better(given) else ()
+    return best.side_effects if found.is_clearly_better(given, _SURE) else ()
 
 
 def _walked(

@@ -74,6 +74,8 @@ def test_better_by_less_than_a_standard_error_is_not_clear() -> None:
     none, one, two = outcome(0, 0, 0, 0), outcome(0, 0, 0, 1), outcome(0, 0, 1, 1)
     assert two.is_clearly_better(none)
     assert outcome(0, 1, 1, 1).is_clearly_better(outcome(0, 0, 0, 1))
+    assert not two.is_clearly_better(none, errors=2.0)  # a gain of 2/4, whose error is 1/4
+    assert outcome(0, 1, 1, 1).is_clearly_better(none, errors=2.0)
     assert not outcome(1, 1, 0, 0).is_clearly_better(outcome(0, 0, 0, 1))  # two gained, one lost
     assert not one.is_clearly_better(one)
     assert not none.is_clearly_better(two)
