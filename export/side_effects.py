@@ -27,8 +27,7 @@ def find_side_effects(
     """Those of edits with the card's defaults, if to counter them is surely better; else none.
 
     `samples` is how many defaults are tuned on: 10 times as many measure the effects, 3 times as
-    many others decide. Surer than of other defaults, because the best of several strengths is
-    asked about and a walk takes longer with them.
+    many others decide.
     """
     first = _SEEDS + seed * samples * (_MEASURED + _DECIDING)
     measured = draw_samples(model, onlooker, first, samples * _MEASURED)
@@ -44,8 +43,19 @@ def find_side_effects(
         for strength in _STRENGTHS
     ]
     tried = [(one, _edited(model, onlooker, deciding, one)) for one in countering]
+    return choose_card(plain, given, tried).side_effects
+
+
+def choose_card(
+    plain: AttributeCard, given: Outcome, tried: Sequence[tuple[AttributeCard, Outcome]]
+) -> AttributeCard:
+    """The best of those tried, on the samples of `given`, where it is surely better; else `plain`.
+
+    By two standard errors, more than other defaults have to be: the best of several is asked
+    about, and a walk that counters takes longer.
+    """
     best, found = max(tried, key=lambda pair: pair[1].worth)
-    return best.side_effects if found.is_clearly_better(given, _SURE) else ()
+    return best if found.is_clearly_better(given, _SURE) else plain
 
 
 def _walked(

@@ -8,8 +8,8 @@ from torch import Tensor
 from export.demo_model.avatar_networks import NAME
 from export.fetching import fetch_model
 from export.onlookers import Onlooker, head_onlooker
-from export.outcomes import draw_samples, walk_samples
-from export.side_effects import find_side_effects, find_swaps
+from export.outcomes import Outcome, draw_samples, walk_samples
+from export.side_effects import choose_card, find_side_effects, find_swaps
 from export.strips import LocalModel, load_local
 from model_store import AttributeCard
 
@@ -41,6 +41,30 @@ def test_rates_are_shares_of_all_edits() -> None:
 
 def test_few_edits_say_nothing() -> None:
     assert find_swaps(np.array([0, 0, 1]), np.array([1, 1, 1]), CLASSES) == ()
+
+
+def arrived(count: int) -> Outcome:
+    """So many of 100 edits arrived, the first ones."""
+    after = (np.arange(100) < count).astype(np.int64)[:, None]
+    return Outcome(np.zeros_like(after), after, 0, np.ones(100, dtype=np.int64), ("smile",))
+
+
+@pytest.mark.parametrize(
+    ("counts", "chosen"),
+    [
+        ((50, 51, 52, 53), None),  # 3 +- 1.7 of 100: one standard error would let it pass
+        ((50, 54, 56, 55), 2),  # 6 +- 2.4
+        ((40, 45, 49, 30), None),
+    ],
+)
+def test_the_best_strength_has_to_be_surely_better(
+    counts: tuple[int, ...], chosen: int | None
+) -> None:
+    plain = AttributeCard(name="smile", classes=("no", "yes"))
+    cards = [AttributeCard(name=f"smile{i}", classes=("no", "yes")) for i in range(4)]
+    tried = [(card, arrived(count)) for card, count in zip(cards, counts, strict=True)]
+    expected = plain if chosen is None else cards[chosen]
+    assert choose_card(plain, arrived(50), tried) == expected
 
 
 def blind_to(model: LocalModel, bias: float) -> Onlooker:
